@@ -1,0 +1,27 @@
+"""The root of every exception that Amends raises, and those of the domain."""
+
+from __future__ import annotations
+
+
+class AmendsError(Exception):
+    """Base of every error that Amends raises. Its text says what was expected, what came, and the mend."""
+
+
+class DefinitionError(AmendsError):
+    """A message, saga or participant is not written as it must be; raised when it is defined."""
+
+
+class NoReply(AmendsError):
+    """A step function asked for the reply of a step that was skipped or never answered."""
+
+
+class UnreadableEvent(AmendsError):
+    """A stored event has a type or schema version that this program does not know, or is malformed."""
+
+
+class BrokenHistory(AmendsError):
+    """A history does not chain: a version is missing, or a hash is not that of the event before."""
+
+
+class ActionRefused(AmendsError):
+    """An operator's action is impossible in the saga's present state; nothing was changed."""

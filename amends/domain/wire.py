@@ -1,0 +1,96 @@
+"""Names on the wire: subjects, streams and headers. What they mean is told in docs/protocol.md."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from amends.domain.messages import Command, Done
+
+CE_SPECVERSION: Final = "ce-specversion"
+CE_ID: Final = "ce-id"
+CE_SOURCE: Final = "ce-source"
+CE_TYPE: Final = "ce-type"
+CE_TIME: Final = "ce-time"
+CE_SUBJECT: Final = "ce-subject"
+TRACEPARENT: Final = "traceparent"
+NATS_MSG_ID: Final = "Nats-Msg-Id"
+
+SAGA_ID: Final = "Amends-Saga-Id"
+SAGA: Final = "Amends-Saga"  # type and version: "order@1"
+KEY: Final = "Amends-Key"
+STEP: Final = "Amends-Step"
+DIRECTION: Final = "Amends-Direction"
+ROUND: Final = "Amends-Round"
+ATTEMPT: Final = "Amends-Attempt"
+IDEMPOTENCY_KEY: Final = "Amends-Idempotency-Key"
+KEY_OPENED: Final = "Amends-Key-Opened"  # RFC 3339, UTC
+FORWARD_KEY: Final = "Amends-Forward-Key"
+EXPIRES: Final = "Amends-Expires"  # RFC 3339, UTC
+CAUSATION_ID: Final = "Amends-Causation-Id"
+OUTCOME: Final = "Amends-Outcome"
+VERSION: Final = "Amends-Version"
+
+MAX_BODY: Final = 1024 * 1024
+"""Bytes that a message body may have: NATS refuses more by default."""
+
+
+class Direction(StrEnum):
+    """What a command asks for: do it, undo it, or make sure that it can never happen (again)."""
+
+    FORWARD = "forward"
+    COMPENSATE = "compensate"
+    CLOSE = "close"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended; `timed_out` never travels, it is what silence is recorded as."""
+
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+
+
+def stream(namespace: str, what: str) -> str:
+    """The stream's name; `what` is commands, events, sagas or dead."""
+    return f"{namespace}_{what}".upper()
+
+
+def command_subject(namespace: str, subject: str) -> str:
+    """Where a command travels: `ns.cmd.<service>.<action>`."""
+    return f"{namespace}.cmd.{subject}"
+
+
+def event_subject(namespace: str, subject: str) -> str:
+    """Where an event travels: `ns.evt.<service>.<what>`."""
+    return f"{namespace}.evt.{subject}"
+
+
+def saga_subject(namespace: str, saga_type: str, milestone: str) -> str:
+    """Where it is told what becomes of sagas: `ns.saga.<type>.<milestone>`."""
+    return f"{namespace}.saga.{saga_type}.{milestone}"
+
+
+def dead_subject(namespace: str, where: str) -> str:
+    """Where messages go that could not be handled: `ns.dead.<where>`."""
+    return f"{namespace}.dead.{where}"
+
+
+def succeeded_subject(command_subject: str, reply_subject: str) -> str:
+    """The subject, without namespace, of a command's success: its reply event's, or `<command>.done`."""
+    return reply_subject or f"{command_subject}.done"
+
+
+def reply_subjects(command_subject: str, reply_subject: str) -> tuple[str, str, str]:
+    """The three subjects, without namespace, that can answer a command: succeeded, rejected, failed."""
+    return (
+        succeeded_subject(command_subject, reply_subject),
+        f"{command_subject}.rejected",
+        f"{command_subject}.failed",
+    )
+
+
+def reply_subject_of(command: type[Command[Done]]) -> str:
+    """The reply event's subject, or nothing where the command names no reply."""
+    return command.reply_type().subject
