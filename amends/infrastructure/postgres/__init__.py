@@ -1,0 +1,1 @@
+"""What Amends keeps in PostgreSQL, and how it gets there."""

@@ -1,0 +1,100 @@
+"""Brings a schema to the state that this program expects: numbered `.sql` files, applied once, in order."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import scalar_row
+
+from amends.domain.errors import AmendsError
+
+_FILE_NAME: Final = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
+_RECORDS: Final = sql.SQL(
+    "CREATE TABLE IF NOT EXISTS migrations ("
+    " package text NOT NULL, version integer NOT NULL, name text NOT NULL,"
+    " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (package, version))"
+)
+
+
+class MigrationRefused(AmendsError):
+    """The migrations of a package and those recorded in the database do not belong together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    version: int
+    name: str
+    text: str
+
+
+async def migrate(conninfo: str, package: str, schema: str) -> None:
+    """Apply to `schema` (made if it is missing) the `NNN_name.sql` files of the folder `package` not applied yet.
+
+    Files name their tables without a schema. All of them run in one transaction under an advisory lock, so
+    programs that start at once wait for each other. Raises `MigrationRefused` when a number was applied under
+    another name, or a number is missing from the folder; psycopg's errors pass through.
+    """
+    wanted = read_migrations(package)
+    async with await AsyncConnection.connect(conninfo) as connection:
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('amends migrations of ' || %s, 0))", [schema]
+        )
+        await _ensure_schema(connection, schema)
+        await connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
+        applied = await _applied(connection, package)
+        for migration in wanted:
+            recorded = applied.get(migration.version)
+            if recorded is None:
+                await _apply(connection, package, migration)
+            elif recorded != migration.name:
+                raise MigrationRefused(
+                    f"schema {schema!r}: expected migration {migration.version} of {package} to be {migration.name!r}, "
+                    f"but {recorded!r} was applied; never rename or replace a file that was released, add a new one"
+                )
+
+
+def read_migrations(package: str) -> list[Migration]:
+    """The migrations in a package folder, in order. Raises `MigrationRefused` when they do not count 1, 2, 3 …"""
+    found = [
+        Migration(int(match[1]), match[0], entry.read_text(encoding="utf-8"))
+        for entry in files(package).iterdir()
+        if (match := _FILE_NAME.fullmatch(entry.name))
+    ]
+    found.sort(key=lambda migration: migration.version)
+    versions = [migration.version for migration in found]
+    if not versions or versions != list(range(1, len(versions) + 1)):
+        raise MigrationRefused(
+            f"{package}: expected files 001_name.sql, 002_name.sql …; got the numbers {versions}"
+        )
+    return found
+
+
+async def _ensure_schema(connection: AsyncConnection, schema: str) -> None:
+    # Asked first, because CREATE SCHEMA IF NOT EXISTS needs a privilege even where the schema exists.
+    cursor = connection.cursor(row_factory=scalar_row)
+    await cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname = %s", [schema])
+    if not await cursor.fetchone():
+        await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+
+
+async def _applied(connection: AsyncConnection, package: str) -> dict[int, str]:
+    cursor = await connection.execute("SELECT to_regclass('migrations') IS NULL")
+    missing = await cursor.fetchone()
+    if missing and missing[0]:
+        await connection.execute(_RECORDS)
+    cursor = await connection.execute("SELECT version, name FROM migrations WHERE package = %s", [package])
+    return {int(version): str(name) for version, name in await cursor.fetchall()}
+
+
+async def _apply(connection: AsyncConnection, package: str, migration: Migration) -> None:
+    await connection.execute(migration.text.encode())
+    await connection.execute(
+        "INSERT INTO migrations (package, version, name) VALUES (%s, %s, %s)",
+        [package, migration.version, migration.name],
+    )
