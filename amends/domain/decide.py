@@ -1,0 +1,115 @@
+"""The decider: `decide(definition, state, input, now) -> events`. Every rule of a saga's life stands here.
+
+The rules, and the words, are those of docs/semantics.md. After each recorded fact `proceed` plans what can be
+done next, until the saga waits for an answer or a time, or is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain.definition import Definition
+from amends.domain.errors import ActionRefused, AmendsError
+from amends.domain.inputs import Cancel, Input, Reply, Start, Tick
+from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo
+from amends.domain.replies import on_reply
+from amends.domain.state import SagaState, Status
+from amends.domain.turn import Turn
+
+
+class UnknownSaga(AmendsError):
+    """A message is for a saga that never started."""
+
+
+def decide(
+    definition: Definition, saga_id: UUID, state: SagaState | None, given: Input, now: datetime, by: str
+) -> Sequence[e.SagaEvent]:
+    """What happens because of an input: the events to append, none where it has been applied before.
+
+    `now` is the database's clock, `by` who decides. Raises `Uncorrelated` or `InvalidMessage` for a reply
+    that is not one to this saga, `ActionRefused` for an impossible action, `UnknownSaga` where nothing but a
+    start was possible, and whatever a step function raises.
+    """
+    turn = Turn(definition, saga_id, state, given, now, by)
+    if isinstance(given, Start):
+        _on_start(turn, state, given)
+    elif state is None:
+        raise UnknownSaga(f"expected a saga {saga_id} to exist; none has started under this id")
+    elif isinstance(given, Reply):
+        on_reply(turn, given)
+    elif isinstance(given, Tick):
+        _on_tick(turn)
+    else:
+        _on_cancel(turn, given)
+    if turn.events:
+        proceed(turn)
+    return turn.events
+
+
+def _on_start(turn: Turn, state: SagaState | None, start: Start) -> None:
+    if state is None:
+        definition = turn.definition
+        turn.record(
+            e.SagaStarted,
+            saga=definition.name,
+            definition=definition.version,
+            namespace=start.namespace,
+            key=start.key,
+            subject=start.subject,
+            start=start.payload,
+            deadline=turn.now + definition.deadline if definition.deadline else None,
+        )
+    elif start.message_id != state.started_by and start.message_id not in state.refused_starts:
+        turn.record(
+            e.StartRefused,
+            reason=f"expected a new key; {state.saga} {state.key!r} was started by message {state.started_by}",
+        )
+
+
+def _on_tick(turn: Turn) -> None:
+    while (due := turn.state.wake_up) is not None and due <= turn.now:
+        if due == turn.state.deadline and not turn.state.deadline_passed:
+            turn.record(e.DeadlinePassed)
+            if not pivot_passed(turn):
+                undo(turn, "the deadline passed")
+        else:
+            _apply_due(turn, due)
+        proceed(turn)
+
+
+def _apply_due(turn: Turn, due: datetime) -> None:
+    known, direction, line = next(item for item in turn.state.active() if item[2].due == due)
+    step = turn.definition.step(known.name)
+    attempt = line.in_flight
+    if attempt is None:
+        again(turn, step, direction)
+        return
+    turn.record(
+        e.CommandTimedOut,
+        step=known.name,
+        direction=direction,
+        round=line.rounds[-1].number,
+        attempt=attempt.number,
+    )
+    attempt_failed(turn, step, direction, "no answer", after=None)
+
+
+def _on_cancel(turn: Turn, cancel: Cancel) -> None:
+    state = turn.state
+    if cancel.message_id == state.cancelled:
+        return
+    if state.status is not Status.RUNNING:
+        raise ActionRefused(f"expected a running saga to cancel; {state.saga} {state.key!r} is {state.status}")
+    if state.cancelled:
+        raise ActionRefused(f"{state.saga} {state.key!r} is being cancelled already")
+    if pivot_passed(turn):
+        pivot = turn.definition.steps[turn.definition.pivot].name
+        raise ActionRefused(
+            f"{state.saga} {state.key!r} cannot be cancelled: its pivot {pivot!r} has succeeded, "
+            "so it only goes forward"
+        )
+    turn.record(e.CancelRequested, reason=cancel.reason)
+    undo(turn, f"cancelled: {cancel.reason}")

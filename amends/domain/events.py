@@ -1,0 +1,160 @@
+"""What is recorded: the events of a saga's history, frozen, with stable names and a schema version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from amends.domain.wire import Direction
+
+JsonObject: TypeAlias = dict[str, Any]
+
+EVENT_TYPES: dict[str, type[SagaEvent]] = {}
+"""Every recorded event type by its stable name."""
+
+
+class SagaEvent(BaseModel):
+    """One thing that happened to a saga.
+
+    `at` is the database's time; `cause` the id of the message that led to it, or what else did (`timer`);
+    `by` the worker, or the operator; `trace` the W3C trace context that it happened in.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: ClassVar[str]
+    schema_version: ClassVar[int] = 1
+
+    at: datetime
+    cause: str
+    by: str
+    trace: str = ""
+
+    def __init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if type:
+            cls.type = type
+            EVENT_TYPES[type] = cls
+
+
+class SagaStarted(SagaEvent, type="saga.started"):
+    saga: str
+    definition: int  # the version of the definition
+    namespace: str
+    key: str
+    subject: str
+    start: JsonObject
+    deadline: datetime | None = None
+
+
+class StartRefused(SagaEvent, type="saga.start-refused"):
+    """Another start message came for a key that is taken."""
+
+    reason: str
+
+
+class SagaCompleted(SagaEvent, type="saga.completed"):
+    pass
+
+
+class CompensationStarted(SagaEvent, type="saga.compensating"):
+    reason: str
+
+
+class SagaCompensated(SagaEvent, type="saga.compensated"):
+    pass
+
+
+class SagaReopened(SagaEvent, type="saga.reopened"):
+    reason: str
+
+
+class DeadlinePassed(SagaEvent, type="saga.deadline-passed"):
+    pass
+
+
+class CancelRequested(SagaEvent, type="saga.cancel-requested"):
+    reason: str
+
+
+class OfStep(SagaEvent):
+    """What is common to the events of one step."""
+
+    step: str
+
+
+class StepSkipped(OfStep, type="step.skipped"):
+    pass
+
+
+class StepGivenUp(OfStep, type="step.given-up"):
+    reason: str
+
+
+class CompensationPassedOver(OfStep, type="step.compensation-passed-over"):
+    reason: str
+
+
+class OfCommand(OfStep):
+    """What is common to the events of one attempt of a command."""
+
+    direction: Direction = Direction.FORWARD
+    round: int = 1
+    attempt: int = 1
+
+
+class CommandRecorded(OfCommand, type="command.recorded"):
+    """The intent to send a command; it leaves after this is committed.
+
+    `payload` is fixed at the first attempt of a round, and only recorded there.
+    """
+
+    command_id: UUID
+    key: UUID
+    subject: str
+    reply_subject: str
+    payload: JsonObject | None = None
+    forward_key: UUID | None = None
+    expires: datetime
+
+
+class CommandSucceeded(OfCommand, type="command.succeeded"):
+    reply: JsonObject = {}
+
+
+class CommandRejected(OfCommand, type="command.rejected"):
+    code: str = ""
+    reason: str = ""
+    details: Any = None
+
+
+class CommandFailed(OfCommand, type="command.failed"):
+    code: str = ""
+    reason: str = ""
+    details: Any = None
+
+
+class CommandTimedOut(OfCommand, type="command.timed-out"):
+    pass
+
+
+class RetryScheduled(OfCommand, type="command.retry-scheduled"):
+    """`round` and `attempt` are those that come next."""
+
+    due: datetime
+
+
+class CommandParked(OfCommand, type="command.parked"):
+    """The quick retries are used up: a person should look; slow ones go on."""
+
+    reason: str
+
+
+class ContradictionFound(OfCommand, type="command.contradiction"):
+    """A participant gave two answers that cannot both be true; a person should look."""
+
+    recorded: str
+    came: str

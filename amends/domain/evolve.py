@@ -1,0 +1,219 @@
+"""State as a fold over events: `evolve(state, event) -> state`, one small function per event type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain.errors import BrokenHistory
+from amends.domain.state import Attempt, Line, Round, SagaState, Status, StepState
+from amends.domain.wire import Direction, Outcome
+
+
+def evolve(state: SagaState | None, event: e.SagaEvent, saga_id: UUID) -> SagaState:
+    """The state after the event. Raises `BrokenHistory` where the event cannot follow the state."""
+    if isinstance(event, e.SagaStarted):
+        if state is not None:
+            raise BrokenHistory(f"saga {saga_id}: a second start in its history, at {event.at}")
+        return _started(event, saga_id)
+    if state is None:
+        raise BrokenHistory(f"saga {saga_id}: expected its history to begin with a start, got {event.type}")
+    return replace(_EVOLVE[type(event)](state, event), at=event.at)
+
+
+def fold(events: Iterable[e.SagaEvent], saga_id: UUID) -> SagaState | None:
+    """The state after all these events."""
+    state: SagaState | None = None
+    for event in events:
+        state = evolve(state, event, saga_id)
+    return state
+
+
+def _started(event: e.SagaStarted, saga_id: UUID) -> SagaState:
+    return SagaState(
+        id=saga_id,
+        saga=event.saga,
+        definition=event.definition,
+        namespace=event.namespace,
+        key=event.key,
+        subject=event.subject,
+        start=event.start,
+        started=event.at,
+        started_by=event.cause,
+        trace=event.trace,
+        at=event.at,
+        deadline=event.deadline,
+    )
+
+
+def _start_refused(state: SagaState, event: e.StartRefused) -> SagaState:
+    return replace(state, refused_starts=state.refused_starts | {event.cause})
+
+
+def _status(status: Status) -> Callable[[SagaState, e.SagaEvent], SagaState]:
+    return lambda state, _: replace(state, status=status)
+
+
+def _compensating(state: SagaState, event: e.CompensationStarted | e.SagaReopened) -> SagaState:
+    return replace(state, status=Status.COMPENSATING, reason=event.reason)
+
+
+def _deadline_passed(state: SagaState, _: e.DeadlinePassed) -> SagaState:
+    return replace(state, deadline_passed=True)
+
+
+def _cancel_requested(state: SagaState, event: e.CancelRequested) -> SagaState:
+    return replace(state, cancelled=event.cause)
+
+
+def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
+    came = Outcome(event.came)
+    step = state.step(event.step)
+    line = _with_outcome(step.line(event.direction), event, came, decides=False)
+    # A service that says both did do it: whatever it said first, the effect must be undone.
+    late = event.direction is Direction.FORWARD and came is Outcome.SUCCEEDED and bool(step.given_up)
+    step = replace(_with_line(step, event.direction, line), happened_late=step.happened_late or late)
+    return replace(_with_step(state, step), contradictions=state.contradictions + 1)
+
+
+def _skipped(state: SagaState, event: e.StepSkipped) -> SagaState:
+    return _with_step(state, replace(state.step(event.step), skipped=True))
+
+
+def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
+    return _with_step(state, replace(state.step(event.step), given_up=event.reason))
+
+
+def _passed_over(state: SagaState, event: e.CompensationPassedOver) -> SagaState:
+    return _with_step(state, replace(state.step(event.step), passed_over=True))
+
+
+def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
+    step = state.step(event.step)
+    line = step.line(event.direction)
+    attempt = Attempt(event.attempt, event.command_id, event.at, event.expires)
+    if event.payload is None:
+        last = line.rounds[-1]
+        rounds = (*line.rounds[:-1], replace(last, attempts=(*last.attempts, attempt)))
+    else:
+        opened = Round(
+            number=event.round,
+            key=event.key,
+            forward_key=event.forward_key,
+            opened=event.at,
+            subject=event.subject,
+            reply_subject=event.reply_subject,
+            payload=event.payload,
+            attempts=(attempt,),
+        )
+        rounds = (*line.rounds, opened)
+    return _with_step(state, _with_line(step, event.direction, replace(line, rounds=rounds, retry=None)))
+
+
+def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
+    step, line = _answered(state, event, Outcome.SUCCEEDED)
+    step = _with_line(step, event.direction, replace(line, retry=None, parked=False))
+    if event.direction is Direction.CLOSE:
+        step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.SUCCEEDED))
+    if event.direction is not Direction.COMPENSATE:
+        if step.given_up:
+            step = replace(step, happened_late=True, reply=event.reply)
+        else:
+            step = replace(step, succeeded=True, reply=event.reply)
+    return _with_step(state, step)
+
+
+def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
+    step, line = _answered(state, event, Outcome.REJECTED)
+    step = _with_line(step, event.direction, replace(line, retry=None, error=event.reason or event.code))
+    if event.direction is Direction.CLOSE:
+        # The answer to a close is an answer about the forward key.
+        step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.REJECTED))
+    return _with_step(state, step)
+
+
+def _failed(state: SagaState, event: e.CommandFailed) -> SagaState:
+    step, line = _answered(state, event, Outcome.FAILED)
+    return _with_step(state, _with_line(step, event.direction, replace(line, error=event.reason or event.code)))
+
+
+def _timed_out(state: SagaState, event: e.CommandTimedOut) -> SagaState:
+    step, line = _answered(state, event, Outcome.TIMED_OUT)
+    return _with_step(state, _with_line(step, event.direction, replace(line, error="no answer")))
+
+
+def _retry_scheduled(state: SagaState, event: e.RetryScheduled) -> SagaState:
+    step = state.step(event.step)
+    line = replace(step.line(event.direction), retry=event.due)
+    return _with_step(state, _with_line(step, event.direction, line))
+
+
+def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
+    step = state.step(event.step)
+    line = replace(step.line(event.direction), parked=True)
+    return _with_step(state, _with_line(step, event.direction, line))
+
+
+def _answered(state: SagaState, event: e.OfCommand, outcome: Outcome) -> tuple[StepState, Line]:
+    step = state.step(event.step)
+    return step, _with_outcome(step.line(event.direction), event, outcome, decides=True)
+
+
+def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: bool) -> Line:
+    """The line with the outcome added to its attempt and, where it decides, as the answer of its round."""
+    rounds = list(line.rounds)
+    round_ = rounds[event.round - 1]
+    attempts = list(round_.attempts)
+    attempt = attempts[event.attempt - 1]
+    attempts[event.attempt - 1] = replace(attempt, outcomes=(*attempt.outcomes, outcome))
+    definite = outcome in (Outcome.SUCCEEDED, Outcome.REJECTED)
+    answer = outcome if decides and definite and round_.answer is None else round_.answer
+    rounds[event.round - 1] = replace(round_, attempts=tuple(attempts), answer=answer)
+    return replace(line, rounds=tuple(rounds))
+
+
+def _closed(line: Line, answer: Outcome) -> Line:
+    if line.open is None:
+        return line
+    last = replace(line.rounds[-1], answer=answer)
+    return replace(line, rounds=(*line.rounds[:-1], last))
+
+
+def _with_line(step: StepState, direction: Direction, line: Line) -> StepState:
+    match direction:
+        case Direction.FORWARD:
+            return replace(step, forward=line)
+        case Direction.COMPENSATE:
+            return replace(step, compensation=line)
+        case Direction.CLOSE:
+            return replace(step, close=line)
+
+
+def _with_step(state: SagaState, step: StepState) -> SagaState:
+    return replace(state, steps=MappingProxyType({**state.steps, step.name: step}))
+
+
+_EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
+    e.StartRefused: _start_refused,
+    e.SagaCompleted: _status(Status.COMPLETED),
+    e.CompensationStarted: _compensating,
+    e.SagaReopened: _compensating,
+    e.SagaCompensated: _status(Status.COMPENSATED),
+    e.DeadlinePassed: _deadline_passed,
+    e.CancelRequested: _cancel_requested,
+    e.StepSkipped: _skipped,
+    e.StepGivenUp: _given_up,
+    e.CompensationPassedOver: _passed_over,
+    e.CommandRecorded: _recorded,
+    e.CommandSucceeded: _succeeded,
+    e.CommandRejected: _rejected,
+    e.CommandFailed: _failed,
+    e.CommandTimedOut: _timed_out,
+    e.RetryScheduled: _retry_scheduled,
+    e.CommandParked: _parked,
+    e.ContradictionFound: _contradiction,
+}

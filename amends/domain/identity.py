@@ -1,0 +1,31 @@
+"""Names that are functions of what they name, so that doing a thing twice names it twice the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+from uuid import UUID, uuid5
+
+from amends.domain.wire import Direction
+
+_AMENDS: Final = UUID("5b0d3a52-6c1e-5f0a-9d55-0f6a5d1a9c37")
+
+
+def saga_id(namespace: str, saga_type: str, key: str, fork: int = 0) -> UUID:
+    """The id of the one saga of this type and key; a fork other than 0 names a deliberate second one."""
+    return uuid5(_AMENDS, json.dumps([namespace, saga_type, key, fork], ensure_ascii=False))
+
+
+def idempotency_key(saga: UUID, step: str, direction: Direction, round_: int) -> UUID:
+    """The key under which a participant does a thing once: the same for every attempt of a round."""
+    return uuid5(saga, f"{step}/{direction}/{round_}")
+
+
+def command_id(saga: UUID, step: str, direction: Direction, round_: int, attempt: int) -> UUID:
+    """The id of one attempt; replies name it."""
+    return uuid5(saga, f"{step}/{direction}/{round_}/{attempt}")
+
+
+def message_id(subject: str, body: str) -> UUID:
+    """The id of an event that is told by its content: the same event told again is the same message."""
+    return uuid5(_AMENDS, f"{subject}\n{body}")

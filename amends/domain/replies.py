@@ -1,0 +1,143 @@
+"""What an answer means: definite or technical, in time, late, repeated, or a contradiction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from amends.domain import events as e
+from amends.domain.definition import Definition, InvalidMessage, StepDefinition, read
+from amends.domain.errors import AmendsError
+from amends.domain.inputs import Reply
+from amends.domain.messages import Event
+from amends.domain.planning import attempt_failed, give_up
+from amends.domain.state import CommandRef, Status
+from amends.domain.turn import Turn
+from amends.domain.wire import ATTEMPT, DIRECTION, IDEMPOTENCY_KEY, ROUND, STEP, Direction, Outcome
+
+FORGOTTEN: Final = "forgotten"
+"""The code of a failure that says: the participant no longer knows this key, and will never execute it."""
+
+
+class Uncorrelated(AmendsError):
+    """A reply names no command of its saga, or says of it what is not so."""
+
+
+def on_reply(turn: Turn, reply: Reply) -> None:
+    """Record what the reply adds to what is known, and what follows from it; nothing for a repeat."""
+    ref = turn.state.find(reply.command_id)
+    if ref is None:
+        raise Uncorrelated(
+            f"expected Amends-Causation-Id to name a command that saga {turn.state.id} sent; "
+            f"got {reply.command_id}, which it did not send"
+        )
+    _check_claims(ref, reply)
+    if reply.outcome in ref.attempt.outcomes:
+        return
+    if reply.outcome is Outcome.FAILED:
+        _on_failed(turn, ref, reply)
+    else:
+        _on_definite(turn, ref, reply)
+
+
+def _check_claims(ref: CommandRef, reply: Reply) -> None:
+    recorded = {
+        STEP: ref.step.name,
+        DIRECTION: str(ref.direction),
+        ROUND: str(ref.round.number),
+        ATTEMPT: str(ref.attempt.number),
+        IDEMPOTENCY_KEY: str(ref.round.key),
+    }
+    for header, came in reply.claims:
+        if recorded[header] != came:
+            raise Uncorrelated(
+                f"expected {header} of the reply to command {reply.command_id} to be {recorded[header]!r}, "
+                f"as it was on the command; got {came!r}"
+            )
+
+
+def _on_failed(turn: Turn, ref: CommandRef, reply: Reply) -> None:
+    line = ref.step.line(ref.direction)
+    awaited = line.in_flight is ref.attempt and turn.state.is_active(ref.step.name, ref.direction)
+    _record(turn, e.CommandFailed, ref, code=reply.code, reason=reply.reason, details=reply.details)
+    if awaited:
+        attempt_failed(
+            turn,
+            turn.definition.step(ref.step.name),
+            ref.direction,
+            reply.reason or reply.code or "failed",
+            after=reply.retry_after,
+            hopeless=reply.code == FORGOTTEN,
+        )
+
+
+def _on_definite(turn: Turn, ref: CommandRef, reply: Reply) -> None:
+    said = ref.round.answer
+    if said is None and ref.direction is Direction.CLOSE:
+        said = ref.step.forward.rounds[-1].answer
+    if said is reply.outcome:
+        return
+    if said is not None:
+        _contradiction(turn, ref, said, reply.outcome)
+    elif reply.outcome is Outcome.SUCCEEDED:
+        _succeeded(turn, ref, reply)
+    else:
+        _rejected(turn, ref, reply)
+
+
+def _succeeded(turn: Turn, ref: CommandRef, reply: Reply) -> None:
+    body = read(_reply_type(turn.definition, ref), reply.body).model_dump(mode="json")
+    _record(turn, e.CommandSucceeded, ref, reply=body)
+    if turn.state.status is Status.FAILED and ref.step.given_up and ref.direction is Direction.FORWARD:
+        _record(turn, e.ContradictionFound, ref, recorded="given up", came=str(reply.outcome))
+
+
+def _rejected(turn: Turn, ref: CommandRef, reply: Reply) -> None:
+    awaited = turn.state.is_active(ref.step.name, ref.direction) or _decides_forward(ref)
+    _record(turn, e.CommandRejected, ref, code=reply.code, reason=reply.reason, details=reply.details)
+    if not awaited:
+        return
+    step = turn.definition.step(ref.step.name)
+    why = f"rejected: {reply.reason or reply.code or 'no reason given'}"
+    after_pivot = turn.definition.position(step.name) > turn.definition.pivot
+    if ref.direction is Direction.COMPENSATE or after_pivot:
+        turn.retry(step, ref.direction, why, after=reply.retry_after)
+    else:
+        give_up(turn, step, why)
+
+
+def _decides_forward(ref: CommandRef) -> bool:
+    """While the pivot is being closed, its own late answer still decides."""
+    return ref.direction is Direction.FORWARD and not ref.step.decided
+
+
+def _contradiction(turn: Turn, ref: CommandRef, said: Outcome, came: Outcome) -> None:
+    _record(turn, e.ContradictionFound, ref, recorded=str(said), came=str(came))
+    step = turn.definition.step(ref.step.name)
+    undone = turn.state.step(step.name).settled
+    if turn.state.status is Status.COMPENSATED and not undone and _compensable(turn.definition, step):
+        turn.record(e.SagaReopened, reason=f"{step.name}: the service says that it did happen after all")
+
+
+def _compensable(definition: Definition, step: StepDefinition) -> bool:
+    return step.compensation is not None and definition.position(step.name) < definition.pivot
+
+
+def _reply_type(definition: Definition, ref: CommandRef) -> type[Event]:
+    step = definition.step(ref.step.name)
+    asking = step.compensation if ref.direction is Direction.COMPENSATE else step.forward
+    assert asking is not None
+    for command in asking.commands:
+        if command.subject == ref.round.subject:
+            return command.reply_type()
+    raise InvalidMessage(f"step {step.name!r} has no command on {ref.round.subject!r} in this definition")
+
+
+def _record(turn: Turn, kind: type[e.OfCommand], ref: CommandRef, **fields: object) -> None:
+    turn.record(
+        kind,
+        step=ref.step.name,
+        direction=ref.direction,
+        round=ref.round.number,
+        attempt=ref.attempt.number,
+        **fields,
+    )

@@ -1,0 +1,312 @@
+"""How a saga is written: a class whose steps read from top to bottom as the process that it is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Callable
+from datetime import timedelta
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
+
+from pydantic_core import to_json
+
+from amends.domain.definition import Asking, Definition, StepDefinition, check
+from amends.domain.errors import DefinitionError, NoReply
+from amends.domain.messages import Command, Event
+from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, Retry
+from amends.domain.state import SagaState
+
+S = TypeVar("S", bound=Event)
+E = TypeVar("E", bound=Event)
+R = TypeVar("R", bound=Event)
+
+Build = Callable[[Any], Command[R] | None]
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+class Compensation:
+    """What undoes a step; made by `@step.compensate`."""
+
+    def __init__(self, build: Build[Any], timeout: timedelta, retry: Retry) -> None:
+        self.build = build
+        self.timeout = timeout
+        self.retry = retry
+
+
+class _Compensate(Protocol):
+    def __call__(self, build: Build[Any], /) -> Compensation: ...
+
+
+class Step(Generic[R]):
+    """One step of a saga; made by `@step`."""
+
+    def __init__(
+        self,
+        build: Build[R],
+        *,
+        pivot: bool = False,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        retry: Retry = DEFAULT_RETRY,
+        compensation: Compensation | None = None,
+    ) -> None:
+        _plain_function(build)
+        _positive(build.__name__, timeout)
+        self.name = build.__name__
+        self.build = build
+        self.pivot = pivot
+        self.timeout = timeout
+        self.retry = retry
+        self.compensation = compensation
+
+    @overload
+    def compensate(self, build: Build[Any], /) -> Compensation: ...
+    @overload
+    def compensate(
+        self, build: None = None, /, *, timeout: timedelta = ..., retry: Retry = ...
+    ) -> _Compensate: ...
+    def compensate(
+        self,
+        build: Build[Any] | None = None,
+        /,
+        *,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+        retry: Retry = COMPENSATION_RETRY,
+    ) -> Compensation | _Compensate:
+        """Names the function that builds the command which undoes this step.
+
+        It must not need the step's reply: where the step timed out, there is none. It is retried for ever;
+        after `retry.attempts` a person is told, and it goes on slowly.
+        """
+
+        def decorate(build: Build[Any], /) -> Compensation:
+            _plain_function(build)
+            _positive(build.__name__, timeout)
+            if self.compensation is not None:
+                raise DefinitionError(
+                    f"step {self.name!r}: expected one compensation, got a second, {build.__name__!r}"
+                )
+            self.compensation = Compensation(build, timeout, retry)
+            return self.compensation
+
+        return decorate if build is None else decorate(build)
+
+    def with_options(self, *, timeout: timedelta | None = None, retry: Retry | None = None) -> Step[R]:
+        """The same step with another timeout or retry policy, for a subclass of its saga."""
+        return Step(
+            self.build,
+            pivot=self.pivot,
+            timeout=self.timeout if timeout is None else timeout,
+            retry=retry or self.retry,
+            compensation=self.compensation,
+        )
+
+
+class _Step(Protocol):
+    def __call__(self, build: Build[R], /) -> Step[R]: ...
+
+
+@overload
+def step(build: Build[R], /) -> Step[R]: ...
+@overload
+def step(*, pivot: bool = False, timeout: timedelta = ..., retry: Retry = ...) -> _Step: ...
+def step(
+    build: Build[Any] | None = None,
+    /,
+    *,
+    pivot: bool = False,
+    timeout: timedelta = DEFAULT_TIMEOUT,
+    retry: Retry = DEFAULT_RETRY,
+) -> Step[Any] | _Step:
+    """Makes a step of a function that builds its command from what is known, or returns None to skip.
+
+    `timeout` is how long an attempt's answer is waited for; `pivot` marks the step after whose success the
+    saga only goes forward. The function must be pure: no I/O, no clock, no dice.
+    """
+
+    def decorate(build: Build[R], /) -> Step[R]:
+        return Step(build, pivot=pivot, timeout=timeout, retry=retry)
+
+    return decorate if build is None else decorate(build)
+
+
+class _Body(dict[str, Any]):
+    """A class body in which a step cannot silently be replaced by another of its name."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if isinstance(self.get(name), (Step, Compensation)):
+            raise DefinitionError(f"two steps or compensations are named {name!r}; give each its own name")
+        super().__setitem__(name, value)
+
+
+class _SagaClass(type):
+    @classmethod
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **kwargs: Any) -> _Body:
+        return _Body()
+
+
+class Saga(Generic[S], metaclass=_SagaClass):
+    """A saga type that is started by an event `S`.
+
+    `name` and `version` are given, never derived. `key` names the field (or fields) of the start event by
+    which an instance is found. `deadline` limits the whole saga. In a step function `self` is read-only.
+    Raises `DefinitionError` when the class is made, where anything about it cannot work.
+    """
+
+    definition: ClassVar[Definition]
+    _state: SagaState
+
+    def __init_subclass__(
+        cls, *, name: str, version: int, key: str | tuple[str, ...], deadline: timedelta | None = None, **kw: Any
+    ) -> None:
+        super().__init_subclass__(**kw)
+        frame = inspect.currentframe()
+        # Types of a local class are known only where the class statement stands.
+        known = dict(frame.f_back.f_locals) if frame and frame.f_back else {}
+        if not _NAME.fullmatch(name):
+            raise DefinitionError(
+                f"{cls.__name__}: expected a name of lower-case letters, digits, '-' and '_', got {name!r}"
+            )
+        if version < 1:
+            raise DefinitionError(f"saga {name!r}: expected a version of at least 1, got {version}")
+        if deadline is not None:
+            _positive(name, deadline)
+        cls.definition = Definition(
+            name=name,
+            version=version,
+            key=(key,) if isinstance(key, str) else tuple(key),
+            start=_start_type(cls),
+            deadline=deadline,
+            steps=tuple(_compile(name, step, known) for step in _steps(cls)),
+            view=cls._view,
+        )
+        check(cls.definition)
+
+    @property
+    def key(self) -> str:
+        """The business key that this instance is found by."""
+        return self._state.key
+
+    @property
+    def start(self) -> S:
+        """The event that started this instance."""
+        read = self.definition.start.model_validate_json(to_json(self._state.start))
+        return cast(S, read)
+
+    @overload
+    def reply(self, step: Step[E], /) -> E: ...
+    @overload
+    def reply(self, step: Step[E], /, *, default: None) -> E | None: ...
+    def reply(self, step: Step[E], /, **options: None) -> E | None:
+        """What the step's service answered. Raises `NoReply` where there is none and no default is given."""
+        body = self._state.step(step.name).reply
+        if body is None:
+            if "default" in options:
+                return None
+            raise NoReply(
+                f"step {step.name!r} has no reply: it was skipped, or never answered; "
+                "ask with default=None and do without"
+            )
+        types = self.definition.step(step.name).forward.commands
+        subject = self._state.step(step.name).forward.rounds[-1].subject
+        kind = next(command for command in types if command.subject == subject).reply_type()
+        return cast(E, kind.model_validate_json(to_json(body)))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a saga is read-only in its step functions; {name!r} cannot be set")
+
+    @classmethod
+    def _view(cls, state: SagaState) -> Saga[S]:
+        view = object.__new__(cls)
+        object.__setattr__(view, "_state", state)
+        return view
+
+
+def _plain_function(build: Callable[..., Any]) -> None:
+    if inspect.iscoroutinefunction(build) or inspect.isasyncgenfunction(build):
+        raise DefinitionError(
+            f"step function {build.__name__!r} is a coroutine; expected a plain function that builds a command. "
+            "Let a participant do the I/O"
+        )
+
+
+def _positive(where: str, value: timedelta) -> None:
+    if value <= timedelta(0):
+        raise DefinitionError(f"{where!r}: expected a time limit of more than nothing, got {value}")
+
+
+def _steps(cls: type) -> list[Step[Any]]:
+    """The steps in the order of their declaration; a subclass may replace one in its place."""
+    found: dict[str, Step[Any]] = {}
+    for base in reversed(cls.__mro__):
+        for attribute, value in vars(base).items():
+            if not isinstance(value, Step):
+                continue
+            if attribute != value.name:
+                raise DefinitionError(
+                    f"{cls.__name__}.{attribute} is the step {value.name!r} under a second name; "
+                    "two steps must not share one function"
+                )
+            found[value.name] = value
+    return list(found.values())
+
+
+def _start_type(cls: type) -> type[Event]:
+    for base in cls.__mro__:
+        for generic in getattr(base, "__orig_bases__", ()):
+            if get_origin(generic) is Saga and isinstance(get_args(generic)[0], type):
+                start = cast("type[Event]", get_args(generic)[0])
+                if not start.subject:
+                    raise DefinitionError(f"{cls.__name__}: its start event {start.__name__} has no subject")
+                return start
+    raise DefinitionError(f"{cls.__name__}: expected Saga[StartEvent] as its base, got a bare Saga")
+
+
+def _compile(saga: str, step: Step[Any], known: dict[str, Any]) -> StepDefinition:
+    compensation = step.compensation
+    return StepDefinition(
+        name=step.name,
+        pivot=step.pivot,
+        forward=Asking(step.build, _commands(saga, step.build, known), step.timeout, step.retry),
+        compensation=None
+        if compensation is None
+        else Asking(
+            compensation.build,
+            _commands(saga, compensation.build, known),
+            compensation.timeout,
+            compensation.retry,
+        ),
+    )
+
+
+def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tuple[type[Command[Any]], ...]:
+    """The command types that the function's annotation says it returns."""
+    where = f"saga {saga!r}, function {build.__name__!r}"
+    try:
+        returned = get_type_hints(build, localns=known).get("return")
+    except NameError as error:
+        raise DefinitionError(f"{where}: its return annotation cannot be read: {error}") from None
+    union = get_origin(returned) in (Union, types.UnionType)
+    kinds = [kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)]
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Command) and kind.subject):
+            raise DefinitionError(
+                f"{where}: expected its return annotation to be a Command with a subject (or one and None), "
+                f"got {getattr(kind, '__name__', kind)!r}"
+            )
+    if not kinds:
+        raise DefinitionError(f"{where}: expected its return annotation to name the command, got None")
+    return tuple(kinds)

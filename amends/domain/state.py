@@ -1,0 +1,221 @@
+"""A saga's state: immutable values, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from amends.domain.events import JsonObject
+from amends.domain.wire import Direction, Outcome
+
+
+class Status(StrEnum):
+    """Where a saga is in its life."""
+
+    RUNNING = "running"
+    COMPENSATING = "compensating"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Nothing more is planned."""
+        return self not in (Status.RUNNING, Status.COMPENSATING)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending of a command. `outcomes` are those that were recorded for it, in their order."""
+
+    number: int
+    command_id: UUID
+    sent: datetime
+    expires: datetime
+    outcomes: tuple[Outcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """All attempts under one idempotency key. `answer` is the definite one."""
+
+    number: int
+    key: UUID
+    forward_key: UUID | None
+    opened: datetime
+    subject: str
+    reply_subject: str
+    payload: JsonObject
+    attempts: tuple[Attempt, ...]
+    answer: Outcome | None = None
+
+    @property
+    def last(self) -> Attempt:
+        """The latest attempt."""
+        return self.attempts[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """All that was asked of a service for one step in one direction."""
+
+    rounds: tuple[Round, ...] = ()
+    retry: datetime | None = None
+    parked: bool = False
+    error: str = ""
+
+    @property
+    def tries(self) -> int:
+        """Attempts over all rounds."""
+        return sum(len(round_.attempts) for round_ in self.rounds)
+
+    @property
+    def open(self) -> Round | None:
+        """The round that has no definite answer yet."""
+        return self.rounds[-1] if self.rounds and self.rounds[-1].answer is None else None
+
+    @property
+    def in_flight(self) -> Attempt | None:
+        """The attempt whose answer is awaited."""
+        round_ = self.open
+        return round_.last if round_ and self.retry is None and not round_.last.outcomes else None
+
+    @property
+    def succeeded(self) -> bool:
+        """The service did what was asked."""
+        return bool(self.rounds) and self.rounds[-1].answer is Outcome.SUCCEEDED
+
+    @property
+    def due(self) -> datetime | None:
+        """When this line must be looked at again, whatever comes."""
+        attempt = self.in_flight
+        return attempt.expires if attempt else self.retry
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """What is known of one step."""
+
+    name: str
+    forward: Line = Line()
+    compensation: Line = Line()
+    close: Line = Line()
+    skipped: bool = False
+    succeeded: bool = False
+    given_up: str = ""  # why
+    happened_late: bool = False  # a success came after the step was given up
+    passed_over: bool = False
+    reply: JsonObject | None = None
+
+    @property
+    def done(self) -> bool:
+        """The saga may go on behind it."""
+        return self.succeeded or self.skipped
+
+    @property
+    def decided(self) -> bool:
+        """No answer can change which way the saga goes from here."""
+        return self.done or bool(self.given_up)
+
+    @property
+    def rejected(self) -> bool:
+        """It is proven that the latest round did not happen."""
+        return bool(self.forward.rounds) and self.forward.rounds[-1].answer is Outcome.REJECTED
+
+    @property
+    def may_have_happened(self) -> bool:
+        """It took effect, or nobody can exclude that it did."""
+        if self.succeeded or self.happened_late:
+            return True
+        return bool(self.given_up) and bool(self.forward.rounds) and not self.rejected
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is left to compensate. A compensation that is out is waited for, whatever comes meanwhile."""
+        if self.compensation.rounds:
+            return self.compensation.succeeded
+        return self.passed_over or not self.may_have_happened
+
+    def line(self, direction: Direction) -> Line:
+        """What was asked in this direction."""
+        match direction:
+            case Direction.FORWARD:
+                return self.forward
+            case Direction.COMPENSATE:
+                return self.compensation
+            case Direction.CLOSE:
+                return self.close
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRef:
+    """Where in a state a command id was found."""
+
+    step: StepState
+    direction: Direction
+    round: Round
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class SagaState:
+    """A fold over a saga's events, and of nothing else: no definition is needed to make it."""
+
+    id: UUID
+    saga: str
+    definition: int
+    namespace: str
+    key: str
+    subject: str
+    start: JsonObject
+    started: datetime
+    started_by: str
+    trace: str
+    at: datetime
+    deadline: datetime | None
+    status: Status = Status.RUNNING
+    reason: str = ""  # why it is compensating
+    deadline_passed: bool = False
+    cancelled: str = ""  # the message that asked for it
+    steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
+    refused_starts: frozenset[str] = frozenset()
+    contradictions: int = 0
+
+    def step(self, name: str) -> StepState:
+        """What is known of the step, which may be nothing yet."""
+        return self.steps.get(name) or StepState(name)
+
+    def find(self, command_id: UUID) -> CommandRef | None:
+        """The attempt that has this command id, latest first."""
+        for step in self.steps.values():
+            for direction in Direction:
+                for round_ in reversed(step.line(direction).rounds):
+                    for attempt in reversed(round_.attempts):
+                        if attempt.command_id == command_id:
+                            return CommandRef(step, direction, round_, attempt)
+        return None
+
+    def is_active(self, step: str, direction: Direction) -> bool:
+        """Whether an answer or a timer is awaited on this line."""
+        return any(name == step and d is direction for name, d in ((s.name, d) for s, d, _ in self.active()))
+
+    def active(self) -> Iterator[tuple[StepState, Direction, Line]]:
+        """The lines on which an answer or a timer is awaited."""
+        for step in self.steps.values():
+            if self.status is Status.RUNNING and not step.decided:
+                direction = Direction.CLOSE if step.close.rounds else Direction.FORWARD
+                yield step, direction, step.line(direction)
+            elif self.status is Status.COMPENSATING and step.compensation.rounds and not step.settled:
+                yield step, Direction.COMPENSATE, step.compensation
+
+    @property
+    def wake_up(self) -> datetime | None:
+        """When the saga must be looked at again if nothing comes before; None: never."""
+        times = [line.due for _, _, line in self.active() if line.due]
+        if self.status is Status.RUNNING and self.deadline and not self.deadline_passed:
+            times.append(self.deadline)
+        return min(times, default=None)

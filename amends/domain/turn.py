@@ -1,0 +1,149 @@
+"""One decision in the making: the state so far, and the events that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain.definition import Asking, Definition, StepDefinition, build, payload
+from amends.domain.evolve import evolve
+from amends.domain.identity import command_id, idempotency_key
+from amends.domain.inputs import Input
+from amends.domain.state import Line, SagaState, StepState
+from amends.domain.wire import Direction
+
+
+class Turn:
+    """Records events one by one, so that every later line of a decision sees the state after the earlier."""
+
+    def __init__(
+        self, definition: Definition, saga_id: UUID, state: SagaState | None, given: Input, now: datetime, by: str
+    ) -> None:
+        self.definition = definition
+        self.events: list[e.SagaEvent] = []
+        self._saga_id = saga_id
+        self._state = state
+        # Time never goes back in a history, even where a database's clock does.
+        self.now = max(now, state.at) if state else now
+        self._common: dict[str, Any] = {
+            "at": self.now,
+            "cause": given.message_id,
+            "by": by,
+            "trace": given.trace or (state.trace if state else ""),
+        }
+
+    @property
+    def state(self) -> SagaState:
+        """The state after the events so far."""
+        assert self._state is not None
+        return self._state
+
+    def record(self, kind: Callable[..., e.SagaEvent], **fields: Any) -> None:
+        """Append an event and apply it."""
+        event = kind(**self._common, **fields)
+        self._state = evolve(self._state, event, self._saga_id)
+        self.events.append(event)
+
+    def ask(self, step: StepDefinition, direction: Direction) -> bool:
+        """Record the next command of this line. False where its function builds none."""
+        asking = self._asking(step, direction)
+        known = self.state.step(step.name)
+        line = known.line(direction)
+        open_round = line.open
+        if open_round is not None:
+            self._record_attempt(step.name, direction, asking, line)
+            return True
+        if direction is Direction.CLOSE:
+            forward = known.forward.rounds[-1]
+            body, subject, reply_subject = forward.payload, forward.subject, forward.reply_subject
+        else:
+            where = f"saga {self.definition.name!r}, {step.name!r}, {direction}"
+            command = build(asking, self.definition.view(self.state), where)
+            if command is None:
+                return False
+            body = payload(command, where)
+            subject, reply_subject = command.subject, type(command).reply_type().subject
+        self._record_round(known, direction, asking, body, subject, reply_subject)
+        return True
+
+    def retry(
+        self, step: StepDefinition, direction: Direction, reason: str, *, after: float | None, hopeless: bool = False
+    ) -> None:
+        """Schedule the line's next attempt, and park it where the quick ones are used up, or hopeless."""
+        line = self.state.step(step.name).line(direction)
+        retry = self._asking(step, direction).retry
+        last = line.rounds[-1]
+        tries = max(line.tries, retry.attempts) if hopeless else line.tries
+        wait = retry.wait(tries, last.last.command_id)
+        if after is not None:
+            wait = max(wait, timedelta(seconds=after))
+        closed = line.open is None
+        self.record(
+            e.RetryScheduled,
+            step=step.name,
+            direction=direction,
+            round=last.number + closed,
+            attempt=1 if closed else last.last.number + 1,
+            due=self.now + wait,
+        )
+        if tries >= retry.attempts and not line.parked:
+            self.record(
+                e.CommandParked,
+                step=step.name,
+                direction=direction,
+                round=last.number,
+                attempt=last.last.number,
+                reason=reason,
+            )
+
+    def _asking(self, step: StepDefinition, direction: Direction) -> Asking:
+        if direction is Direction.COMPENSATE:
+            assert step.compensation is not None
+            return step.compensation
+        return step.forward
+
+    def _record_attempt(self, step: str, direction: Direction, asking: Asking, line: Line) -> None:
+        round_ = line.rounds[-1]
+        number = round_.last.number + 1
+        self.record(
+            e.CommandRecorded,
+            step=step,
+            direction=direction,
+            round=round_.number,
+            attempt=number,
+            command_id=command_id(self._saga_id, step, direction, round_.number, number),
+            key=round_.key,
+            subject=round_.subject,
+            reply_subject=round_.reply_subject,
+            forward_key=round_.forward_key,
+            expires=self.now + asking.timeout,
+        )
+
+    def _record_round(
+        self,
+        step: StepState,
+        direction: Direction,
+        asking: Asking,
+        body: e.JsonObject,
+        subject: str,
+        reply_subject: str,
+    ) -> None:
+        number = len(step.line(direction).rounds) + 1
+        backwards = direction is not Direction.FORWARD
+        self.record(
+            e.CommandRecorded,
+            step=step.name,
+            direction=direction,
+            round=number,
+            attempt=1,
+            command_id=command_id(self._saga_id, step.name, direction, number, 1),
+            key=idempotency_key(self._saga_id, step.name, direction, number),
+            subject=subject,
+            reply_subject=reply_subject,
+            payload=body,
+            forward_key=step.forward.rounds[-1].key if backwards else None,
+            expires=self.now + asking.timeout,
+        )
