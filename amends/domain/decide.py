@@ -102,7 +102,9 @@ def _on_cancel(turn: Turn, cancel: Cancel) -> None:
     if cancel.message_id == state.cancelled:
         return
     if state.status is not Status.RUNNING:
-        raise ActionRefused(f"expected a running saga to cancel; {state.saga} {state.key!r} is {state.status}")
+        raise ActionRefused(
+            f"expected a running saga to cancel; {state.saga} {state.key!r} is {state.status}"
+        )
     if state.cancelled:
         raise ActionRefused(f"{state.saga} {state.key!r} is being cancelled already")
     if pivot_passed(turn):

@@ -160,7 +160,8 @@ def _asking_shape(asking: Asking) -> JsonObject:
     retry = asking.retry
     return {
         "commands": [
-            {"type": c.__name__, "subject": c.subject, "reply": c.reply_type().subject} for c in asking.commands
+            {"type": c.__name__, "subject": c.subject, "reply": c.reply_type().subject}
+            for c in asking.commands
         ],
         "timeout": asking.timeout.total_seconds(),
         "retry": {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -22,7 +21,7 @@ def evolve(state: SagaState | None, event: e.SagaEvent, saga_id: UUID) -> SagaSt
         return _started(event, saga_id)
     if state is None:
         raise BrokenHistory(f"saga {saga_id}: expected its history to begin with a start, got {event.type}")
-    return replace(_EVOLVE[type(event)](state, event), at=event.at)
+    return _EVOLVE[type(event)](state, event).but(at=event.at)
 
 
 def fold(events: Iterable[e.SagaEvent], saga_id: UUID) -> SagaState | None:
@@ -51,23 +50,23 @@ def _started(event: e.SagaStarted, saga_id: UUID) -> SagaState:
 
 
 def _start_refused(state: SagaState, event: e.StartRefused) -> SagaState:
-    return replace(state, refused_starts=state.refused_starts | {event.cause})
+    return state.but(refused_starts=state.refused_starts | {event.cause})
 
 
 def _status(status: Status) -> Callable[[SagaState, e.SagaEvent], SagaState]:
-    return lambda state, _: replace(state, status=status)
+    return lambda state, _: state.but(status=status)
 
 
 def _compensating(state: SagaState, event: e.CompensationStarted | e.SagaReopened) -> SagaState:
-    return replace(state, status=Status.COMPENSATING, reason=event.reason)
+    return state.but(status=Status.COMPENSATING, reason=event.reason)
 
 
 def _deadline_passed(state: SagaState, _: e.DeadlinePassed) -> SagaState:
-    return replace(state, deadline_passed=True)
+    return state.but(deadline_passed=True)
 
 
 def _cancel_requested(state: SagaState, event: e.CancelRequested) -> SagaState:
-    return replace(state, cancelled=event.cause)
+    return state.but(cancelled=event.cause)
 
 
 def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
@@ -76,20 +75,20 @@ def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
     line = _with_outcome(step.line(event.direction), event, came, decides=False)
     # A service that says both did do it: whatever it said first, the effect must be undone.
     late = event.direction is Direction.FORWARD and came is Outcome.SUCCEEDED and bool(step.given_up)
-    step = replace(_with_line(step, event.direction, line), happened_late=step.happened_late or late)
-    return replace(_with_step(state, step), contradictions=state.contradictions + 1)
+    step = _with_line(step, event.direction, line).but(happened_late=step.happened_late or late)
+    return _with_step(state, step).but(contradictions=state.contradictions + 1)
 
 
 def _skipped(state: SagaState, event: e.StepSkipped) -> SagaState:
-    return _with_step(state, replace(state.step(event.step), skipped=True))
+    return _with_step(state, state.step(event.step).but(skipped=True))
 
 
 def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
-    return _with_step(state, replace(state.step(event.step), given_up=event.reason))
+    return _with_step(state, state.step(event.step).but(given_up=event.reason))
 
 
 def _passed_over(state: SagaState, event: e.CompensationPassedOver) -> SagaState:
-    return _with_step(state, replace(state.step(event.step), passed_over=True))
+    return _with_step(state, state.step(event.step).but(passed_over=True))
 
 
 def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
@@ -98,7 +97,7 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
     attempt = Attempt(event.attempt, event.command_id, event.at, event.expires)
     if event.payload is None:
         last = line.rounds[-1]
-        rounds = (*line.rounds[:-1], replace(last, attempts=(*last.attempts, attempt)))
+        rounds = (*line.rounds[:-1], last.but(attempts=(*last.attempts, attempt)))
     else:
         opened = Round(
             number=event.round,
@@ -111,25 +110,25 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
             attempts=(attempt,),
         )
         rounds = (*line.rounds, opened)
-    return _with_step(state, _with_line(step, event.direction, replace(line, rounds=rounds, retry=None)))
+    return _with_step(state, _with_line(step, event.direction, line.but(rounds=rounds, retry=None)))
 
 
 def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
     step, line = _answered(state, event, Outcome.SUCCEEDED)
-    step = _with_line(step, event.direction, replace(line, retry=None, parked=False))
+    step = _with_line(step, event.direction, line.but(retry=None, parked=False))
     if event.direction is Direction.CLOSE:
         step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.SUCCEEDED))
     if event.direction is not Direction.COMPENSATE:
         if step.given_up:
-            step = replace(step, happened_late=True, reply=event.reply)
+            step = step.but(happened_late=True, reply=event.reply)
         else:
-            step = replace(step, succeeded=True, reply=event.reply)
+            step = step.but(succeeded=True, reply=event.reply)
     return _with_step(state, step)
 
 
 def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
     step, line = _answered(state, event, Outcome.REJECTED)
-    step = _with_line(step, event.direction, replace(line, retry=None, error=event.reason or event.code))
+    step = _with_line(step, event.direction, line.but(retry=None, error=event.reason or event.code))
     if event.direction is Direction.CLOSE:
         # The answer to a close is an answer about the forward key.
         step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.REJECTED))
@@ -138,23 +137,23 @@ def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
 
 def _failed(state: SagaState, event: e.CommandFailed) -> SagaState:
     step, line = _answered(state, event, Outcome.FAILED)
-    return _with_step(state, _with_line(step, event.direction, replace(line, error=event.reason or event.code)))
+    return _with_step(state, _with_line(step, event.direction, line.but(error=event.reason or event.code)))
 
 
 def _timed_out(state: SagaState, event: e.CommandTimedOut) -> SagaState:
     step, line = _answered(state, event, Outcome.TIMED_OUT)
-    return _with_step(state, _with_line(step, event.direction, replace(line, error="no answer")))
+    return _with_step(state, _with_line(step, event.direction, line.but(error="no answer")))
 
 
 def _retry_scheduled(state: SagaState, event: e.RetryScheduled) -> SagaState:
     step = state.step(event.step)
-    line = replace(step.line(event.direction), retry=event.due)
+    line = step.line(event.direction).but(retry=event.due)
     return _with_step(state, _with_line(step, event.direction, line))
 
 
 def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
     step = state.step(event.step)
-    line = replace(step.line(event.direction), parked=True)
+    line = step.line(event.direction).but(parked=True)
     return _with_step(state, _with_line(step, event.direction, line))
 
 
@@ -169,32 +168,32 @@ def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: 
     round_ = rounds[event.round - 1]
     attempts = list(round_.attempts)
     attempt = attempts[event.attempt - 1]
-    attempts[event.attempt - 1] = replace(attempt, outcomes=(*attempt.outcomes, outcome))
+    attempts[event.attempt - 1] = attempt.but(outcomes=(*attempt.outcomes, outcome))
     definite = outcome in (Outcome.SUCCEEDED, Outcome.REJECTED)
     answer = outcome if decides and definite and round_.answer is None else round_.answer
-    rounds[event.round - 1] = replace(round_, attempts=tuple(attempts), answer=answer)
-    return replace(line, rounds=tuple(rounds))
+    rounds[event.round - 1] = round_.but(attempts=tuple(attempts), answer=answer)
+    return line.but(rounds=tuple(rounds))
 
 
 def _closed(line: Line, answer: Outcome) -> Line:
     if line.open is None:
         return line
-    last = replace(line.rounds[-1], answer=answer)
-    return replace(line, rounds=(*line.rounds[:-1], last))
+    last = line.rounds[-1].but(answer=answer)
+    return line.but(rounds=(*line.rounds[:-1], last))
 
 
 def _with_line(step: StepState, direction: Direction, line: Line) -> StepState:
     match direction:
         case Direction.FORWARD:
-            return replace(step, forward=line)
+            return step.but(forward=line)
         case Direction.COMPENSATE:
-            return replace(step, compensation=line)
+            return step.but(compensation=line)
         case Direction.CLOSE:
-            return replace(step, close=line)
+            return step.but(close=line)
 
 
 def _with_step(state: SagaState, step: StepState) -> SagaState:
-    return replace(state, steps=MappingProxyType({**state.steps, step.name: step}))
+    return state.but(steps=MappingProxyType({**state.steps, step.name: step}))
 
 
 _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {

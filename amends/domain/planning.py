@@ -41,7 +41,13 @@ def give_up(turn: Turn, step: StepDefinition, reason: str) -> None:
 
 
 def attempt_failed(
-    turn: Turn, step: StepDefinition, direction: Direction, reason: str, *, after: float | None, hopeless: bool = False
+    turn: Turn,
+    step: StepDefinition,
+    direction: Direction,
+    reason: str,
+    *,
+    after: float | None,
+    hopeless: bool = False,
 ) -> None:
     """An attempt brought no definite answer: try again, give the step up, or close the pivot.
 
@@ -64,7 +70,9 @@ def again(turn: Turn, step: StepDefinition, direction: Direction) -> None:
     if turn.ask(step, direction):
         return
     if direction is Direction.COMPENSATE:
-        turn.record(e.CompensationPassedOver, step=step.name, reason="there is nothing to compensate any more")
+        turn.record(
+            e.CompensationPassedOver, step=step.name, reason="there is nothing to compensate any more"
+        )
     else:
         turn.record(e.StepSkipped, step=step.name)
 

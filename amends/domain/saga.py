@@ -170,7 +170,13 @@ class Saga(Generic[S], metaclass=_SagaClass):
     _state: SagaState
 
     def __init_subclass__(
-        cls, *, name: str, version: int, key: str | tuple[str, ...], deadline: timedelta | None = None, **kw: Any
+        cls,
+        *,
+        name: str,
+        version: int,
+        key: str | tuple[str, ...],
+        deadline: timedelta | None = None,
+        **kw: Any,
     ) -> None:
         super().__init_subclass__(**kw)
         frame = inspect.currentframe()

@@ -7,10 +7,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any, Self
 from uuid import UUID
 
 from amends.domain.events import JsonObject
 from amends.domain.wire import Direction, Outcome
+
+
+class Value:
+    """An immutable value that is changed by making another.
+
+    Folding histories is what a worker does most, and `dataclasses.replace` visits every field in Python;
+    copying the dictionary at once takes a tenth of its time. It is why these values have no slots.
+    """
+
+    def but(self, **changes: Any) -> Self:
+        """The same value with these fields changed."""
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__)
+        changed.__dict__.update(changes)
+        return changed
 
 
 class Status(StrEnum):
@@ -28,8 +44,8 @@ class Status(StrEnum):
         return self not in (Status.RUNNING, Status.COMPENSATING)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+@dataclass(frozen=True)
+class Attempt(Value):
     """One sending of a command. `outcomes` are those that were recorded for it, in their order."""
 
     number: int
@@ -39,8 +55,8 @@ class Attempt:
     outcomes: tuple[Outcome, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+@dataclass(frozen=True)
+class Round(Value):
     """All attempts under one idempotency key. `answer` is the definite one."""
 
     number: int
@@ -59,8 +75,8 @@ class Round:
         return self.attempts[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+@dataclass(frozen=True)
+class Line(Value):
     """All that was asked of a service for one step in one direction."""
 
     rounds: tuple[Round, ...] = ()
@@ -96,8 +112,8 @@ class Line:
         return attempt.expires if attempt else self.retry
 
 
-@dataclass(frozen=True, slots=True)
-class StepState:
+@dataclass(frozen=True)
+class StepState(Value):
     """What is known of one step."""
 
     name: str
@@ -161,8 +177,8 @@ class CommandRef:
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class SagaState:
+@dataclass(frozen=True)
+class SagaState(Value):
     """A fold over a saga's events, and of nothing else: no definition is needed to make it."""
 
     id: UUID

@@ -20,7 +20,13 @@ class Turn:
     """Records events one by one, so that every later line of a decision sees the state after the earlier."""
 
     def __init__(
-        self, definition: Definition, saga_id: UUID, state: SagaState | None, given: Input, now: datetime, by: str
+        self,
+        definition: Definition,
+        saga_id: UUID,
+        state: SagaState | None,
+        given: Input,
+        now: datetime,
+        by: str,
     ) -> None:
         self.definition = definition
         self.events: list[e.SagaEvent] = []
@@ -70,7 +76,13 @@ class Turn:
         return True
 
     def retry(
-        self, step: StepDefinition, direction: Direction, reason: str, *, after: float | None, hopeless: bool = False
+        self,
+        step: StepDefinition,
+        direction: Direction,
+        reason: str,
+        *,
+        after: float | None,
+        hopeless: bool = False,
     ) -> None:
         """Schedule the line's next attempt, and park it where the quick ones are used up, or hopeless."""
         line = self.state.step(step.name).line(direction)

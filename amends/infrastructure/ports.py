@@ -6,10 +6,14 @@ Every port has a real adapter and an in-memory one beside this file; all of them
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
+
+from amends.domain.aggregate import SagaAggregate
+from amends.domain.events import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,146 @@ class Outgoing:
     headers: Mapping[str, str]
     body: bytes
     deduplication_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SagaRow:
+    """What the store knows of a saga without reading its history.
+
+    `version` is that of the last event, `expected` the one before this commit, 0 for a new saga.
+    `wake_up` is when the saga must be looked at again, whatever comes; None: never.
+    """
+
+    saga_id: UUID
+    saga: str
+    definition: int
+    key: str
+    status: str
+    version: int
+    expected: int
+    wake_up: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be handled, with the reason; kept in the store, and told on `ns.dead.<where>`."""
+
+    message: Incoming
+    message_id: str
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message that waits in the store: its saga is in quarantine, or no version of it is held here.
+
+    `why` is `quarantine` or `version`; `error` tells a person what happened.
+    """
+
+    message: Incoming
+    message_id: str
+    saga_id: UUID | None
+    saga: str
+    definition: int
+    why: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """All that one batch changes, in one transaction.
+
+    `aggregates` carry their new events; `rows` has one row for each of them; `outbox` names for each message
+    the saga that it belongs to (None: it does not depend on any). `quarantined` are sagas that could not be
+    decided, with the error as text.
+    """
+
+    aggregates: Sequence[SagaAggregate] = ()
+    rows: Sequence[SagaRow] = ()
+    outbox: Sequence[tuple[UUID | None, Outgoing]] = ()
+    dead: Sequence[DeadLetter] = ()
+    held: Sequence[Held] = ()
+    quarantined: Mapping[UUID, str] = field(default_factory=dict[UUID, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Sagas as they are in the store, and its clock. Every id asked for is in exactly one of the three.
+
+    `aggregates` holds an empty one (version 0) for an id that has no events; `unreadable` the error for a
+    history that cannot be read; `quarantined` those that must not be decided at present.
+    """
+
+    now: datetime
+    aggregates: Mapping[UUID, SagaAggregate]
+    unreadable: Mapping[UUID, Exception]
+    quarantined: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Sagas whose wake-up has come, taken by this worker for the length of its lease, and the next to come."""
+
+    now: datetime
+    saga_ids: Sequence[UUID]
+    next: datetime | None
+
+
+class Store(Protocol):
+    """Histories, and what must be committed together with them. Waits while the database is away.
+
+    A lost connection, a deadlock or a serialisation failure is tried again from the start inside the store;
+    a commit that was cut off may or may not have happened, and then shows as a conflict.
+    """
+
+    async def load(self, saga_ids: Collection[UUID]) -> Loaded:
+        """These sagas, in one query."""
+        ...
+
+    async def commit(self, commit: Commit) -> frozenset[UUID]:
+        """Save all of it in one transaction, except the sagas that another worker was quicker with.
+
+        Those are returned, and nothing of theirs (events, row, outbox) was saved; decide them again.
+        """
+        ...
+
+    async def take_due(
+        self, definitions: Collection[tuple[str, int]], until: datetime | None, limit: int, lease: timedelta
+    ) -> Due:
+        """Take up to `limit` sagas of these (type, version) whose wake-up has come, and was before `until`.
+
+        No other worker gets them during the lease (unless their wake-up changes, which ends it).
+        """
+        ...
+
+    async def unpublished(self, limit: int, older_than: timedelta) -> Sequence[Outgoing]:
+        """Messages that were committed so long ago and never marked as published, oldest first."""
+        ...
+
+    async def published(self, message_ids: Collection[str]) -> None:
+        """These are stored by the broker."""
+        ...
+
+    async def outstanding(self, saga_types: Collection[str], after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Ids of sagas of these types that are not final, in the order of ids, to be sent again after a loss."""
+        ...
+
+    async def register(self, shapes: Sequence[JsonObject]) -> None:
+        """Record the shape of each definition once. Raises `ShapeDiffers` where another is recorded."""
+        ...
+
+    async def shapes(self) -> Sequence[JsonObject]:
+        """Every shape that was ever recorded."""
+        ...
+
+    async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
+        """Messages held for want of a version that is among these, oldest first; they stay until `unhold`."""
+        ...
+
+    async def unhold(self, message_ids: Collection[str]) -> None:
+        """These held messages have been handled."""
+        ...
 
 
 class Inbox(Protocol):
