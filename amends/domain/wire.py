@@ -14,6 +14,7 @@ CE_TYPE: Final = "ce-type"
 CE_TIME: Final = "ce-time"
 CE_SUBJECT: Final = "ce-subject"
 TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
 NATS_MSG_ID: Final = "Nats-Msg-Id"
 
 SAGA_ID: Final = "Amends-Saga-Id"
@@ -26,6 +27,7 @@ ATTEMPT: Final = "Amends-Attempt"
 IDEMPOTENCY_KEY: Final = "Amends-Idempotency-Key"
 KEY_OPENED: Final = "Amends-Key-Opened"  # RFC 3339, UTC
 FORWARD_KEY: Final = "Amends-Forward-Key"
+FORWARD_KEY_OPENED: Final = "Amends-Forward-Key-Opened"  # RFC 3339, UTC; on compensate and close
 EXPIRES: Final = "Amends-Expires"  # RFC 3339, UTC
 CAUSATION_ID: Final = "Amends-Causation-Id"
 OUTCOME: Final = "Amends-Outcome"
