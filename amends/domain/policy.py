@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -10,6 +11,9 @@ from uuid import UUID
 from amends.domain.errors import DefinitionError
 
 DEFAULT_TIMEOUT: Final = timedelta(seconds=30)
+LONGEST: Final = timedelta(days=36_500)
+"""The longest time limit or delay, a century: a time that ends after the calendar cannot be reckoned with."""
+
 _JITTER: Final = 0.2
 
 
@@ -31,23 +35,27 @@ class Retry:
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise DefinitionError(f"Retry: expected attempts of at least 1, got {self.attempts}")
-        if self.factor < 1:
+        if not 1 <= self.factor < math.inf:
             raise DefinitionError(f"Retry: expected a factor of at least 1, got {self.factor}")
-        if self.delay < timedelta(0) or self.cap < self.delay or self.slow <= timedelta(0):
+        if not (timedelta(0) <= self.delay <= self.cap <= LONGEST and timedelta(0) < self.slow <= LONGEST):
             raise DefinitionError(
-                f"Retry: expected 0 <= delay <= cap and slow > 0, got delay={self.delay}, cap={self.cap}, "
-                f"slow={self.slow}"
+                f"Retry: expected 0 <= delay <= cap and slow > 0, all of a century at most, "
+                f"got delay={self.delay}, cap={self.cap}, slow={self.slow}"
             )
 
     def wait(self, tries: int, command_id: UUID) -> timedelta:
         """How long to wait after so many tries; the jitter of ±20 % is drawn from the last command's id."""
-        if tries >= self.attempts:
-            base = self.slow
-        else:
-            # Beyond 64 doublings every cap is reached; without the bound the power overflows.
-            base = min(self.delay * self.factor ** min(tries - 1, 64), self.cap)
+        base = self.slow if tries >= self.attempts else self._quick(tries)
         draw = (command_id.int & 0xFFFF) / 0xFFFF
         return base * (1 - _JITTER + 2 * _JITTER * draw)
+
+    def _quick(self, tries: int) -> timedelta:
+        if not self.delay or self.factor == 1:
+            return self.delay
+        # Compared as logarithms: the power itself overflows long after the cap is reached.
+        if (tries - 1) * math.log(self.factor) >= math.log(self.cap / self.delay):
+            return self.cap
+        return self.delay * self.factor ** (tries - 1)
 
 
 DEFAULT_RETRY: Final = Retry()
