@@ -19,7 +19,7 @@ class Message(BaseModel):
     Raises `DefinitionError` when the subject does not have exactly these two parts.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)  # JSON has no such numbers
 
     subject: ClassVar[str] = ""
 
