@@ -76,7 +76,15 @@ class Definition:
         return self.steps[self.position(name)]
 
     def key_of(self, start: Event) -> str:
-        """The business key in a start event: the field itself, or a JSON array of several."""
+        """The business key in a start event: the field itself, or a JSON array of several.
+
+        Raises `InvalidMessage` where a field of it is missing or empty: it would name every such occurrence.
+        """
+        for name in self.key:
+            if getattr(start, name) in (None, ""):
+                raise InvalidMessage(
+                    f"expected {name} of a {self.start.__name__} to name the occurrence, got nothing"
+                )
         values = [str(getattr(start, name)) for name in self.key]
         return values[0] if len(values) == 1 else json.dumps(values, ensure_ascii=False)
 
@@ -194,6 +202,10 @@ def check(definition: Definition) -> None:
                 f"{where}: step {step.name!r} is the pivot or comes after it, so it is never compensated; "
                 "take its compensation away, or move it before the pivot"
             )
+    if not definition.key:
+        raise DefinitionError(
+            f"{where}: expected key to name at least one field of its start event, got none"
+        )
     for name in definition.key:
         if name not in definition.start.model_fields:
             raise DefinitionError(

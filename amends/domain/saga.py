@@ -26,7 +26,7 @@ from pydantic_core import to_json
 from amends.domain.definition import Asking, Definition, StepDefinition, check
 from amends.domain.errors import DefinitionError, NoReply
 from amends.domain.messages import Command, Event
-from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, Retry
+from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, LONGEST, Retry
 from amends.domain.state import SagaState
 
 S = TypeVar("S", bound=Event)
@@ -242,16 +242,27 @@ class Saga(Generic[S], metaclass=_SagaClass):
 
 
 def _plain_function(build: Callable[..., Any]) -> None:
+    if not inspect.isfunction(build):
+        raise DefinitionError(
+            f"expected a plain function that builds a command, got {build!r}; write it with def"
+        )
+    if len(inspect.signature(build).parameters) != 1:
+        raise DefinitionError(
+            f"step function {build.__name__!r}: expected self as its only parameter, "
+            f"got {inspect.signature(build)}; what it needs is in self.key, self.start and self.reply(step)"
+        )
     if inspect.iscoroutinefunction(build) or inspect.isasyncgenfunction(build):
         raise DefinitionError(
-            f"step function {build.__name__!r} is a coroutine; expected a plain function that builds a command. "
-            "Let a participant do the I/O"
+            f"step function {build.__name__!r} is a coroutine; expected a plain function that builds a "
+            "command. Let a participant do the I/O"
         )
 
 
 def _positive(where: str, value: timedelta) -> None:
-    if value <= timedelta(0):
-        raise DefinitionError(f"{where!r}: expected a time limit of more than nothing, got {value}")
+    if not timedelta(0) < value <= LONGEST:
+        raise DefinitionError(
+            f"{where!r}: expected a time limit of more than nothing and at most a century, got {value}"
+        )
 
 
 def _steps(cls: type) -> list[Step[Any]]:
@@ -259,6 +270,8 @@ def _steps(cls: type) -> list[Step[Any]]:
     found: dict[str, Step[Any]] = {}
     for base in reversed(cls.__mro__):
         for attribute, value in vars(base).items():
+            if isinstance(value, (Step, Compensation)):
+                _check_name(cls, attribute)
             if not isinstance(value, Step):
                 continue
             if attribute != value.name:
@@ -268,6 +281,17 @@ def _steps(cls: type) -> list[Step[Any]]:
                 )
             found[value.name] = value
     return list(found.values())
+
+
+def _check_name(cls: type, name: str) -> None:
+    if hasattr(Saga, name):
+        raise DefinitionError(
+            f"{cls.__name__}.{name}: every saga has an attribute of this name already; give the step another"
+        )
+    if not name.isascii():
+        raise DefinitionError(
+            f"{cls.__name__}.{name}: expected a name in ASCII, because it travels in headers"
+        )
 
 
 def _start_type(cls: type) -> type[Event]:
@@ -303,8 +327,8 @@ def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tu
     where = f"saga {saga!r}, function {build.__name__!r}"
     try:
         returned = get_type_hints(build, localns=known).get("return")
-    except NameError as error:
-        raise DefinitionError(f"{where}: its return annotation cannot be read: {error}") from None
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise DefinitionError(f"{where}: its annotations cannot be read: {error}") from None
     union = get_origin(returned) in (Union, types.UnionType)
     kinds = [kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)]
     for kind in kinds:
@@ -313,6 +337,11 @@ def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tu
                 f"{where}: expected its return annotation to be a Command with a subject (or one and None), "
                 f"got {getattr(kind, '__name__', kind)!r}"
             )
+    if len({kind.subject for kind in kinds}) < len(kinds):
+        raise DefinitionError(
+            f"{where}: expected commands of different subjects, got {', '.join(k.__name__ for k in kinds)}; "
+            "the subject tells which of them was answered"
+        )
     if not kinds:
         raise DefinitionError(f"{where}: expected its return annotation to name the command, got None")
     return tuple(kinds)
