@@ -41,7 +41,7 @@ def decide(
     elif isinstance(given, Reply):
         on_reply(turn, given)
     elif isinstance(given, Tick):
-        _on_tick(turn)
+        _on_tick(turn, given)
     else:
         _on_cancel(turn, given)
     if turn.events:
@@ -65,13 +65,14 @@ def _on_start(turn: Turn, state: SagaState | None, start: Start) -> None:
     elif start.message_id != state.started_by and start.message_id not in state.refused_starts:
         turn.record(
             e.StartRefused,
-            reason=f"expected a new key; {state.saga} {state.key!r} was started by message {state.started_by}",
+            reason=f"expected a new key; {state.saga} {state.key!r} was started by {state.started_by}",
         )
 
 
-def _on_tick(turn: Turn) -> None:
-    while (due := turn.state.wake_up) is not None and due <= turn.now:
-        if due == turn.state.deadline and not turn.state.deadline_passed:
+def _on_tick(turn: Turn, tick: Tick) -> None:
+    until = min(turn.now, tick.until) if tick.until else turn.now
+    while (due := turn.state.wake_up) is not None and due <= until:
+        if due == turn.state.deadline_due:
             turn.record(e.DeadlinePassed)
             if not pivot_passed(turn):
                 undo(turn, "the deadline passed")
@@ -110,7 +111,7 @@ def _on_cancel(turn: Turn, cancel: Cancel) -> None:
     if pivot_passed(turn):
         pivot = turn.definition.steps[turn.definition.pivot].name
         raise ActionRefused(
-            f"{state.saga} {state.key!r} cannot be cancelled: its pivot {pivot!r} has succeeded, "
+            f"{state.saga} {state.key!r} cannot be cancelled: its pivot {pivot!r} is done, "
             "so it only goes forward"
         )
     turn.record(e.CancelRequested, reason=cancel.reason)

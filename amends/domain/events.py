@@ -33,7 +33,7 @@ class SagaEvent(BaseModel):
     by: str
     trace: str = ""
 
-    def __init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:  # noqa: A002 - reads best where events are declared
         super().__init_subclass__(**kwargs)
         if type:
             cls.type = type
@@ -69,7 +69,10 @@ class SagaCompensated(SagaEvent, type="saga.compensated"):
 
 
 class SagaReopened(SagaEvent, type="saga.reopened"):
+    """A step took effect after the saga was compensated without it, so that it must be compensated too."""
+
     reason: str
+    step: str = ""
 
 
 class DeadlinePassed(SagaEvent, type="saga.deadline-passed"):

@@ -57,7 +57,13 @@ def _status(status: Status) -> Callable[[SagaState, e.SagaEvent], SagaState]:
     return lambda state, _: state.but(status=status)
 
 
-def _compensating(state: SagaState, event: e.CompensationStarted | e.SagaReopened) -> SagaState:
+def _compensating(state: SagaState, event: e.CompensationStarted) -> SagaState:
+    return state.but(status=Status.COMPENSATING, reason=event.reason)
+
+
+def _reopened(state: SagaState, event: e.SagaReopened) -> SagaState:
+    if event.step:
+        state = _with_step(state, state.step(event.step).but(passed_over=False))
     return state.but(status=Status.COMPENSATING, reason=event.reason)
 
 
@@ -75,7 +81,9 @@ def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
     line = _with_outcome(step.line(event.direction), event, came, decides=False)
     # A service that says both did do it: whatever it said first, the effect must be undone.
     late = event.direction is Direction.FORWARD and came is Outcome.SUCCEEDED and bool(step.given_up)
-    step = _with_line(step, event.direction, line).but(happened_late=step.happened_late or late)
+    step = _with_line(step, event.direction, line)
+    if late:
+        step = _happened_late(state, step)
     return _with_step(state, step).but(contradictions=state.contradictions + 1)
 
 
@@ -88,7 +96,9 @@ def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
 
 
 def _passed_over(state: SagaState, event: e.CompensationPassedOver) -> SagaState:
-    return _with_step(state, state.step(event.step).but(passed_over=True))
+    step = state.step(event.step)
+    compensation = step.compensation.but(retry=None, parked=False)
+    return _with_step(state, step.but(passed_over=True, compensation=compensation))
 
 
 def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
@@ -120,10 +130,16 @@ def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
         step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.SUCCEEDED))
     if event.direction is not Direction.COMPENSATE:
         if step.given_up:
-            step = step.but(happened_late=True, reply=event.reply)
+            step = _happened_late(state, step).but(reply=event.reply)
         else:
             step = step.but(succeeded=True, reply=event.reply)
     return _with_step(state, step)
+
+
+def _happened_late(state: SagaState, step: StepState) -> StepState:
+    # Passed over while nobody knew that it happened: that is decided again.
+    again = state.status is Status.COMPENSATING
+    return step.but(happened_late=True, passed_over=step.passed_over and not again)
 
 
 def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
@@ -179,7 +195,7 @@ def _closed(line: Line, answer: Outcome) -> Line:
     if line.open is None:
         return line
     last = line.rounds[-1].but(answer=answer)
-    return line.but(rounds=(*line.rounds[:-1], last))
+    return line.but(rounds=(*line.rounds[:-1], last), retry=None, parked=False)
 
 
 def _with_line(step: StepState, direction: Direction, line: Line) -> StepState:
@@ -200,7 +216,7 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.StartRefused: _start_refused,
     e.SagaCompleted: _status(Status.COMPLETED),
     e.CompensationStarted: _compensating,
-    e.SagaReopened: _compensating,
+    e.SagaReopened: _reopened,
     e.SagaCompensated: _status(Status.COMPENSATED),
     e.DeadlinePassed: _deadline_passed,
     e.CancelRequested: _cancel_requested,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -41,8 +42,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed: apply what is due."""
+    """Time has passed: apply what is due, but nothing due after `until`, where it is given.
 
+    A timeout must not overtake an event that the broker received before it fell due.
+    """
+
+    until: datetime | None = None
     message_id: str = "timer"
     trace: str = ""
 

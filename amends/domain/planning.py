@@ -35,7 +35,7 @@ def undo(turn: Turn, reason: str) -> None:
 
 
 def give_up(turn: Turn, step: StepDefinition, reason: str) -> None:
-    """No further attempt of this step; make amends for what came before, and for it where it may have been."""
+    """No further attempt of this step; make amends for those before, and for it where it may have been."""
     turn.record(e.StepGivenUp, step=step.name, reason=reason)
     turn.record(e.CompensationStarted, reason=f"{step.name}: {reason}")
 
@@ -106,7 +106,8 @@ def _backwards(turn: Turn) -> bool:
     if step is None:
         turn.record(e.SagaCompensated)
         return False
-    if turn.state.step(step.name).compensation.rounds:
+    line = turn.state.step(step.name).compensation
+    if line.open or line.retry:
         return False
     if step.compensation is None:
         turn.record(e.CompensationPassedOver, step=step.name, reason="no compensation is defined")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from amends.domain import events as e
-from amends.domain.definition import Definition, InvalidMessage, StepDefinition, read
+from amends.domain.definition import Definition, InvalidMessage, read
 from amends.domain.errors import AmendsError
+from amends.domain.events import JsonObject
 from amends.domain.inputs import Reply
 from amends.domain.messages import Event
 from amends.domain.planning import attempt_failed, give_up
@@ -33,6 +36,7 @@ def on_reply(turn: Turn, reply: Reply) -> None:
     _check_claims(ref, reply)
     if reply.outcome in ref.attempt.outcomes:
         return
+    _check_text(reply)
     if reply.outcome is Outcome.FAILED:
         _on_failed(turn, ref, reply)
     else:
@@ -53,6 +57,16 @@ def _check_claims(ref: CommandRef, reply: Reply) -> None:
                 f"expected {header} of the reply to command {reply.command_id} to be {recorded[header]!r}, "
                 f"as it was on the command; got {came!r}"
             )
+
+
+def _check_text(reply: Reply) -> None:
+    try:
+        to_json((reply.code, reply.reason, reply.details))
+    except PydanticSerializationError as error:
+        raise InvalidMessage(
+            f"expected code, reason and details of the reply to command {reply.command_id} to be text that "
+            f"can be stored; {error}"
+        ) from None
 
 
 def _on_failed(turn: Turn, ref: CommandRef, reply: Reply) -> None:
@@ -85,8 +99,8 @@ def _on_definite(turn: Turn, ref: CommandRef, reply: Reply) -> None:
 
 
 def _succeeded(turn: Turn, ref: CommandRef, reply: Reply) -> None:
-    body = read(_reply_type(turn.definition, ref), reply.body).model_dump(mode="json")
-    _record(turn, e.CommandSucceeded, ref, reply=body)
+    _record(turn, e.CommandSucceeded, ref, reply=_body(turn.definition, ref, reply))
+    _reopen(turn, ref)
     if turn.state.status is Status.FAILED and ref.step.given_up and ref.direction is Direction.FORWARD:
         _record(turn, e.ContradictionFound, ref, recorded="given up", came=str(reply.outcome))
 
@@ -112,14 +126,26 @@ def _decides_forward(ref: CommandRef) -> bool:
 
 def _contradiction(turn: Turn, ref: CommandRef, said: Outcome, came: Outcome) -> None:
     _record(turn, e.ContradictionFound, ref, recorded=str(said), came=str(came))
-    step = turn.definition.step(ref.step.name)
-    undone = turn.state.step(step.name).settled
-    if turn.state.status is Status.COMPENSATED and not undone and _compensable(turn.definition, step):
-        turn.record(e.SagaReopened, reason=f"{step.name}: the service says that it did happen after all")
+    _reopen(turn, ref)
 
 
-def _compensable(definition: Definition, step: StepDefinition) -> bool:
-    return step.compensation is not None and definition.position(step.name) < definition.pivot
+def _reopen(turn: Turn, ref: CommandRef) -> None:
+    """Back to compensating, where a step took effect after all that was never compensated, and can be."""
+    step = turn.state.step(ref.step.name)
+    late = turn.state.status is Status.COMPENSATED and step.happened_late and not step.compensation.succeeded
+    if late and turn.definition.step(step.name).compensation is not None:
+        turn.record(
+            e.SagaReopened,
+            step=step.name,
+            reason=f"{step.name}: the service says that it did happen after all",
+        )
+
+
+def _body(definition: Definition, ref: CommandRef, reply: Reply) -> JsonObject:
+    kind = _reply_type(definition, ref)
+    if ref.direction is Direction.COMPENSATE and reply.body.strip() in (b"", b"{}"):
+        return {}  # there was nothing to undo, and so nothing to tell of it
+    return read(kind, reply.body).model_dump(mode="json")
 
 
 def _reply_type(definition: Definition, ref: CommandRef) -> type[Event]:

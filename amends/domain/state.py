@@ -151,10 +151,10 @@ class StepState(Value):
 
     @property
     def settled(self) -> bool:
-        """Nothing is left to compensate. A compensation that is out is waited for, whatever comes meanwhile."""
-        if self.compensation.rounds:
-            return self.compensation.succeeded
-        return self.passed_over or not self.may_have_happened
+        """Nothing is left to compensate. A compensation that is out is waited for, whatever comes."""
+        if self.passed_over:
+            return True
+        return self.compensation.succeeded if self.compensation.rounds else not self.may_have_happened
 
     def line(self, direction: Direction) -> Line:
         """What was asked in this direction."""
@@ -232,6 +232,11 @@ class SagaState(Value):
     def wake_up(self) -> datetime | None:
         """When the saga must be looked at again if nothing comes before; None: never."""
         times = [line.due for _, _, line in self.active() if line.due]
-        if self.status is Status.RUNNING and self.deadline and not self.deadline_passed:
-            times.append(self.deadline)
+        if self.deadline_due:
+            times.append(self.deadline_due)
         return min(times, default=None)
+
+    @property
+    def deadline_due(self) -> datetime | None:
+        """The deadline, while it is still waited for."""
+        return self.deadline if self.status is Status.RUNNING and not self.deadline_passed else None
