@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -44,8 +45,8 @@ LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 class Settings(BaseSettings):
     """How Amends runs. Each field `x` is read from the environment variable `AMENDS_X`.
 
-    A value passed to the constructor goes before the environment. URLs may hold passwords: they are secrets, shown as
-    asterisks wherever the settings are printed; `get_secret_value()` gives them.
+    A value passed to the constructor goes before the environment. URLs may hold passwords: they are secrets,
+    shown as asterisks wherever the settings are printed; `get_secret_value()` gives them.
 
     Raises SettingsError, which lists all wrong settings, and all AMENDS_ variables that are not settings.
     """
@@ -59,8 +60,8 @@ class Settings(BaseSettings):
     """NATS with JetStream; several URLs with commas between. None: an embedded server in `data_dir`."""
 
     participant_database_url: DatabaseUrl | None = None
-    """Database of the participants; `{name}` stands for a participant's name. None: one database for each
-    participant on the same server as `database_url`."""
+    """Database of the participants; `{name}` stands for a participant's name. None: one database for each of
+    them, on the same server as `database_url`."""
 
     namespace: Namespace = "amends"
     """The tenant: prefix of subjects, streams and the database schema."""
@@ -71,10 +72,10 @@ class Settings(BaseSettings):
     nats_sync_interval: SyncInterval = "1s"
     """How often the embedded JetStream syncs to disk: `always`, or a time like `500ms`, `1s`, `2m`.
 
-    The server acknowledges before it syncs, and left alone it syncs every two minutes. PostgreSQL is the truth here:
-    whatever JetStream loses is sent again by the process manager and the participants out of their databases. Only
-    publishers that keep no outbox have something to lose in a power failure; one second bounds that, at next to no
-    cost. `always` takes away even that second and about halves the throughput."""
+    The server acknowledges before it syncs, and left alone it syncs every two minutes. PostgreSQL is the truth
+    here: whatever JetStream loses is sent again by the process manager and the participants, out of their
+    databases. Only publishers that keep no outbox have something to lose in a power failure; one second bounds
+    that, at next to no cost. `always` takes away even that second, and about halves the throughput."""
 
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Most messages that a worker takes into one transaction."""
@@ -135,7 +136,7 @@ def _plain(message: str) -> str:
     return message.removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("a valid ")
 
 
-def _unknown_variables(fields: Any) -> list[str]:
+def _unknown_variables(fields: Iterable[str]) -> list[str]:
     known = [PREFIX + name.upper() for name in fields]
     return [
         f"{name} is not a setting of Amends.{_did_you_mean(name, known)} Rename or unset it."
@@ -144,7 +145,7 @@ def _unknown_variables(fields: Any) -> list[str]:
     ]
 
 
-def _did_you_mean(name: str, known: Any) -> str:
-    close = get_close_matches(name.upper(), [str(one).upper() for one in known], n=1)
-    mean = close[0] if close else None
-    return f" Did you mean {mean}?" if mean else f" Known are: {', '.join(known)}."
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    names = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), names, n=1)
+    return f" Did you mean {names[close[0]]}?" if close else f" Known are: {', '.join(names.values())}."
