@@ -284,7 +284,7 @@ def _steps(cls: type) -> list[Step[Any]]:
 
 
 def _check_name(cls: type, name: str) -> None:
-    if hasattr(Saga, name):
+    if hasattr(Saga, name) or name in Saga.__annotations__:
         raise DefinitionError(
             f"{cls.__name__}.{name}: every saga has an attribute of this name already; give the step another"
         )
