@@ -1,0 +1,200 @@
+"""The invariants of a saga, checked over its history and over what its participants did.
+
+Each function returns what is broken, one sentence each, beginning with the invariant's number in
+docs/semantics.md. They serve a linear saga; nothing here asks the core what it thinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain.definition import Definition
+from amends.domain.errors import BrokenHistory
+from amends.domain.evolve import fold
+from amends.domain.history import Recorded, read, verify
+from amends.domain.state import SagaState
+from amends.domain.wire import Direction
+from amends.testing.ledger import Ledger
+
+
+class Deed(StrEnum):
+    """What can become of a forward key in its participant."""
+
+    DONE = "done"
+    UNDONE = "undone"
+    BURIED = "buried"  # a tombstone
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that a participant did with a forward key."""
+
+    key: UUID
+    deed: Deed
+
+
+_NEXT = {
+    "": {"running"},
+    "running": {"compensating", "completed", "failed"},
+    "compensating": {"compensated", "failed"},
+    "completed": set(),
+    "compensated": {"compensating"},
+    "failed": set(),
+}
+
+
+def of_history(definition: Definition, history: Sequence[Recorded]) -> list[str]:
+    """What is broken in the history: invariants 6 to 9, 13 and 15."""
+    ledger = Ledger()
+    broken: list[str] = []
+    for recorded in history:
+        before = ledger.status
+        broken += _of_command(definition, ledger, recorded.event)
+        broken += _of_time(ledger, recorded.event)
+        ledger.add(recorded.event)
+        if ledger.status not in _NEXT[before] | {before}:
+            broken.append(f"13: from {before} to {ledger.status}")
+        broken += _of_end(definition, ledger, recorded.event)
+    return [*broken, *_of_order(history)]
+
+
+def of_wake_up(state: SagaState, history: Sequence[Recorded]) -> list[str]:
+    """What is broken in when the saga is to be looked at again: invariant 12."""
+    ledger = Ledger()
+    for recorded in history:
+        ledger.add(recorded.event)
+    if state.wake_up != ledger.wake_up:
+        return [f"12: the state wakes up at {state.wake_up}, its history says {ledger.wake_up}"]
+    if not state.status.final and ledger.wake_up is None:
+        return [f"12: {state.status} and never looked at again"]
+    return []
+
+
+def of_live_state(state: SagaState, history: Sequence[Recorded]) -> list[str]:
+    """What is broken in the live state: invariant 14, for which the stored bytes alone are read."""
+    stored = [read(r.originator_id, r.originator_version, r.topic, r.stored) for r in history]
+    folded = fold((r.event for r in stored), state.id)
+    return [] if folded == state else ["14: the live state is not the fold of the stored bytes"]
+
+
+def of_effects(
+    definition: Definition, history: Sequence[Recorded], facts: Sequence[Fact], *, quiet: bool
+) -> list[str]:
+    """What is broken between history and effects: invariants 1 to 5. `quiet`: no message is in flight."""
+    ledger = Ledger()
+    for recorded in history:
+        ledger.add(recorded.event)
+    broken = [*_of_keys(facts)]
+    net = {name: _net(facts, [r.key for r in step.forward.rounds]) for name, step in ledger.steps.items()}
+    for step in definition.steps:
+        known = ledger.step(step.name)
+        if ledger.status == "completed" and net.get(step.name, 0) != (0 if known.skipped else 1):
+            broken.append(f"3: completed, and {step.name} has {net.get(step.name, 0)} effects")
+        if ledger.status == "compensated" and quiet and step.compensation and not known.passed_over:
+            broken += [f"4: compensated, and {step.name} has an effect"] if net.get(step.name) else []
+    pivots = [s.name for s in definition.steps if s.pivot]
+    compensated = any(s.lines[Direction.COMPENSATE].rounds for s in ledger.steps.values())
+    if compensated and not ledger.contradictions and any(net.get(name) for name in pivots):
+        broken.append("5: the pivot took effect, and something was compensated")
+    return broken
+
+
+def _of_keys(facts: Sequence[Fact]) -> Iterator[str]:
+    for key in {fact.key for fact in facts}:
+        deeds = [fact.deed for fact in facts if fact.key == key]
+        done, undone = deeds.count(Deed.DONE), deeds.count(Deed.UNDONE)
+        if done > 1 or undone > done:
+            yield f"1: key {key} took effect {done} times and was undone {undone} times"
+        for deed in (Deed.BURIED, Deed.REJECTED):
+            if deed in deeds and Deed.DONE in deeds[deeds.index(deed) :]:
+                yield f"2: key {key} took effect after it was {deed}"
+        if Deed.REJECTED in deeds and Deed.DONE in deeds:
+            yield f"2: key {key} was rejected and took effect"
+
+
+def _net(facts: Sequence[Fact], keys: Sequence[UUID]) -> int:
+    deeds = [fact.deed for fact in facts if fact.key in keys]
+    return deeds.count(Deed.DONE) - deeds.count(Deed.UNDONE)
+
+
+def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if not isinstance(event, e.CommandRecorded):
+        return
+    position = definition.position(event.step)
+    names = [step.name for step in definition.steps]
+    known = ledger.step(event.step)
+    if event.direction is Direction.COMPENSATE:
+        if position >= definition.pivot or not (known.owes or known.lines[event.direction].rounds):
+            yield f"6: {event.step} has nothing to compensate"
+        later = names[position + 1 : definition.pivot]
+        if event.round == event.attempt == 1 and not all(ledger.step(name).settled for name in later):
+            yield f"7: {event.step} is compensated before what came after it is settled"
+    else:
+        if ledger.status != "running":
+            yield f"8: {event.step} is asked {event.direction} while {ledger.status}"
+        if not all(ledger.step(name).done for name in names[:position]):
+            yield f"8: {event.step} is asked before its predecessors are done"
+        if event.direction is Direction.FORWARD and known.lines[Direction.CLOSE].rounds:
+            yield f"8: {event.step} is asked while it is closed"
+        if event.direction is Direction.CLOSE and not (position == definition.pivot and known.forward.rounds):
+            yield f"8: {event.step} is closed, and is no pivot that was asked"
+    yield from _of_round(ledger, event)
+
+
+def _of_round(ledger: Ledger, event: e.CommandRecorded) -> Iterator[str]:
+    rounds = ledger.step(event.step).lines[event.direction].rounds
+    where = f"9: {event.step} {event.direction} round {event.round} attempt {event.attempt}"
+    if event.attempt > 1:
+        round_ = rounds[-1] if rounds else None
+        if round_ is None or (event.round, event.attempt) != (len(rounds), len(round_.attempts) + 1):
+            yield f"{where}: does not follow"
+        elif (event.key, event.subject) != (round_.key, round_.subject) or event.payload is not None:
+            yield f"{where}: another key, subject or payload than its first attempt"
+        elif round_.succeeded or round_.rejected:
+            yield f"{where}: its round is answered"
+        return
+    if event.payload is None or event.round != len(rounds) + 1:
+        yield f"{where}: does not follow, or has no payload"
+    if rounds and not rounds[-1].rejected:
+        yield f"{where}: the round before was not rejected"
+    every = (r for s in ledger.steps.values() for line in s.lines.values() for r in line.rounds)
+    if event.key in {r.key for r in every}:
+        yield f"{where}: its key was used before"
+
+
+def _of_time(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if isinstance(event, e.CommandTimedOut):
+        line = ledger.step(event.step).lines[event.direction]
+        if event.at < line.rounds[event.round - 1].attempts[event.attempt]:
+            yield f"15: {event.step} timed out before its time"
+    elif isinstance(event, e.CommandRecorded) and (event.attempt > 1 or event.round > 1):
+        due = ledger.step(event.step).lines[event.direction].due
+        if due is not None and event.at < due:
+            yield f"15: {event.step} is tried again before its delay is over"
+    elif isinstance(event, e.DeadlinePassed) and (ledger.deadline is None or event.at < ledger.deadline):
+        yield "15: the deadline passed before its time"
+
+
+def _of_end(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if isinstance(event, e.SagaCompleted) and not all(ledger.step(s.name).done for s in definition.steps):
+        yield "3: completed before every step is done"
+    if not isinstance(event, e.SagaCompensated):
+        return
+    for step in definition.steps[: definition.pivot]:
+        if not ledger.step(step.name).settled:
+            yield f"6: compensated, and {step.name} is not settled"
+
+
+def _of_order(history: Sequence[Recorded]) -> Iterator[str]:
+    try:
+        verify(list(history))
+    except BrokenHistory as error:
+        yield f"13: {error}"
+    times = [recorded.event.at for recorded in history]
+    if times != sorted(times):
+        yield "13: time goes back"

@@ -1,0 +1,181 @@
+"""What a history says of each step, told from the events alone and not with the core's own eyes.
+
+The core folds events into a state and asks that state. A checker that asked it too would share its mistakes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain.wire import Direction
+
+
+@dataclass
+class Round:
+    """The attempts under one key, and what was answered."""
+
+    key: UUID
+    payload: e.JsonObject | None
+    subject: str
+    attempts: dict[int, datetime]  # when each expires
+    succeeded: bool = False
+    rejected: bool = False
+
+
+@dataclass
+class Line:
+    """One step in one direction; `due` is when its timer falls due, None where it has none."""
+
+    rounds: list[Round] = field(default_factory=list)
+    due: datetime | None = None
+    awaiting: tuple[int, int] | None = None  # round and attempt
+
+    @property
+    def succeeded(self) -> bool:
+        """Its latest round was answered so."""
+        return bool(self.rounds) and self.rounds[-1].succeeded
+
+
+@dataclass
+class Step:
+    """What the events say of one step."""
+
+    lines: dict[Direction, Line] = field(default_factory=lambda: {d: Line() for d in Direction})
+    skipped: bool = False
+    given_up: bool = False
+    passed_over: bool = False
+    late: bool = False
+    closed: bool = False  # the close was answered `rejected`
+
+    @property
+    def forward(self) -> Line:
+        """The forward line."""
+        return self.lines[Direction.FORWARD]
+
+    @property
+    def rejected(self) -> bool:
+        """It is proven that it did not happen."""
+        return not self.late and (self.closed or any(r.rejected for r in self.forward.rounds[-1:]))
+
+    @property
+    def done(self) -> bool:
+        """The saga may go on behind it."""
+        return self.skipped or ((self.forward.succeeded or self.closed_as_done) and not self.given_up)
+
+    @property
+    def closed_as_done(self) -> bool:
+        """The close was answered `succeeded`."""
+        return any(r.succeeded for r in self.lines[Direction.CLOSE].rounds)
+
+    @property
+    def owes(self) -> bool:
+        """It took effect, or may have: something that has a compensation must be compensated."""
+        return bool(self.forward.rounds) and (self.done or self.given_up) and not self.rejected
+
+    @property
+    def settled(self) -> bool:
+        """Nothing of it is left to compensate."""
+        compensation = self.lines[Direction.COMPENSATE]
+        if self.passed_over or compensation.succeeded:
+            return True
+        return not compensation.rounds and not self.owes
+
+
+class Ledger:
+    """A second fold of a history, for checking the first."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.deadline: datetime | None = None
+        self.contradictions = 0
+        self.steps: dict[str, Step] = {}
+
+    def step(self, name: str) -> Step:
+        """What is known of the step."""
+        return self.steps.setdefault(name, Step())
+
+    @property
+    def wake_up(self) -> datetime | None:
+        """The earliest of the timers that the events have left running."""
+        due = [line.due for step in self.steps.values() for line in step.lines.values() if line.due]
+        return min([*due, *([self.deadline] if self.deadline else [])], default=None)
+
+    def add(self, event: e.SagaEvent) -> None:
+        """Take one more event into account."""
+        match event:
+            case e.SagaStarted():
+                self.status, self.deadline = "running", event.deadline
+            case e.DeadlinePassed():
+                self.deadline = None
+            case e.CompensationStarted():
+                self.status, self.deadline = "compensating", None
+            case e.SagaReopened():
+                self.status = "compensating"
+                self.step(event.step).passed_over = False
+            case e.SagaCompleted():
+                self.status, self.deadline = "completed", None
+            case e.SagaCompensated():
+                self.status = "compensated"
+            case e.OfCommand():
+                self._command(event, self.step(event.step))
+            case e.OfStep():
+                self._step(event, self.step(event.step))
+            case _:
+                pass
+
+    def _step(self, event: e.OfStep, step: Step) -> None:
+        if isinstance(event, e.StepSkipped):
+            step.skipped = True
+            step.forward.due = None
+        elif isinstance(event, e.StepGivenUp):
+            step.given_up = True
+            step.forward.due = step.lines[Direction.CLOSE].due = None
+        elif isinstance(event, e.CompensationPassedOver):
+            step.passed_over = True
+            step.lines[Direction.COMPENSATE].due = None
+
+    def _command(self, event: e.OfCommand, step: Step) -> None:
+        line = step.lines[event.direction]
+        match event:
+            case e.CommandRecorded():
+                self._recorded(event, step, line)
+            case e.CommandSucceeded() | e.CommandRejected():
+                self._definite(event, step, line)
+            case e.CommandFailed() | e.CommandTimedOut():
+                if line.awaiting == (event.round, event.attempt):
+                    line.due = line.awaiting = None
+            case e.RetryScheduled():
+                line.due, line.awaiting = event.due, None
+            case e.ContradictionFound():
+                self.contradictions += 1
+                self._late(event, step, came=event.came)
+            case _:
+                pass
+
+    def _recorded(self, event: e.CommandRecorded, step: Step, line: Line) -> None:
+        if event.attempt == 1:
+            line.rounds.append(Round(event.key, event.payload, event.subject, {}))
+        line.rounds[-1].attempts[event.attempt] = event.expires
+        line.due, line.awaiting = event.expires, (event.round, event.attempt)
+        if event.direction is Direction.CLOSE:
+            step.forward.due = None
+
+    def _definite(self, event: e.CommandSucceeded | e.CommandRejected, step: Step, line: Line) -> None:
+        succeeded = isinstance(event, e.CommandSucceeded)
+        round_ = line.rounds[event.round - 1]
+        round_.succeeded, round_.rejected = succeeded, not succeeded
+        if event.round == len(line.rounds):
+            line.due = line.awaiting = None
+        if event.direction is Direction.CLOSE:
+            step.closed = not succeeded
+        elif event.direction is Direction.FORWARD:
+            step.lines[Direction.CLOSE].due = None
+            self._late(event, step, came="succeeded" if succeeded else "rejected")
+
+    def _late(self, event: e.OfCommand, step: Step, came: str) -> None:
+        if event.direction is Direction.FORWARD and came == "succeeded" and step.given_up:
+            step.late = True
+            step.passed_over = step.passed_over and self.status != "compensating"

@@ -1,0 +1,86 @@
+"""Random linear definitions, for hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from amends.domain.definition import Asking, Definition, StepDefinition, check
+from amends.domain.messages import Command, Event
+from amends.domain.policy import Retry
+from tests.domain.driver import SECOND, Placed
+
+
+class Did(Event, subject="service.did"):
+    what: str
+
+
+class Undid(Event, subject="service.undid"):
+    what: str
+
+
+class Do(Command[Did], subject="service.do"):
+    step: str
+
+
+class Undo(Command[Undid], subject="service.undo"):
+    step: str
+
+
+BODY = b'{"what":"it"}'
+
+
+class Spec(NamedTuple):
+    """One step: skipped, and how it is compensated: not, by a command, or by a function that builds none."""
+
+    skipped: bool
+    compensation: str
+    retry: Retry
+    timeout: timedelta
+
+
+_RETRIES = st.builds(
+    Retry,
+    attempts=st.integers(1, 4),
+    delay=st.sampled_from([SECOND * 0, SECOND, SECOND * 5]),
+    factor=st.sampled_from([1.0, 2.0]),
+    cap=st.just(SECOND * 8),
+    slow=st.sampled_from([SECOND * 20, SECOND * 60]),
+)
+_SPECS = st.builds(
+    Spec,
+    skipped=st.sampled_from([False, False, False, True]),
+    compensation=st.sampled_from(["command", "command", "none", "nothing"]),
+    retry=_RETRIES,
+    timeout=st.sampled_from([SECOND * 3, SECOND * 10]),
+)
+
+
+def _building(command: Command[Any] | None) -> Callable[[Any], Command[Any] | None]:
+    return lambda _: command
+
+
+def _step(name: str, spec: Spec, *, pivot: bool, compensable: bool) -> StepDefinition:
+    forward = Asking(_building(None if spec.skipped else Do(step=name)), (Do,), spec.timeout, spec.retry)
+    undo = _building(Undo(step=name) if spec.compensation == "command" else None)
+    compensation = Asking(undo, (Undo,), spec.timeout, spec.retry)
+    return StepDefinition(
+        name, forward, compensation if compensable and spec.compensation != "none" else None, pivot
+    )
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> Definition:
+    """1 to 6 steps, the pivot anywhere or nowhere, with and without a deadline."""
+    specs = draw(st.lists(_SPECS, min_size=1, max_size=6))
+    pivot = draw(st.integers(0, len(specs)))
+    deadline = draw(st.sampled_from([None, SECOND * 15, SECOND * 40]))
+    steps = tuple(
+        _step(f"s{i}", spec, pivot=i == pivot, compensable=i < pivot) for i, spec in enumerate(specs)
+    )
+    definition = Definition("random", 1, ("order_id",), Placed, deadline, steps, view=lambda state: state)
+    check(definition)
+    return definition

@@ -1,0 +1,209 @@
+"""Any sequence of answers, losses, repetitions, delays, timeouts, cancels, crashes keeps the invariants."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import NamedTuple, TypeVar, cast
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from amends.domain import events as e
+from amends.domain.definition import Definition
+from amends.domain.errors import ActionRefused
+from amends.domain.inputs import Cancel, Input, Reply, Tick
+from amends.domain.wire import Direction, Outcome
+from amends.testing import invariants
+from tests.domain.driver import SECOND, Play
+from tests.domain.random_sagas import BODY, definitions
+from tests.domain.world import Behaviour, World
+
+T = TypeVar("T")
+
+
+class Act(NamedTuple):
+    """One thing that happens: `which` chooses the message, `again` leaves a copy of it in the network."""
+
+    kind: str
+    which: int
+    behaviour: Behaviour
+    again: bool
+
+
+_KINDS = ["command"] * 6 + ["reply"] * 6 + ["lose command", "lose reply", "tick", "tick", "wait", "crash"]
+_BEHAVIOURS: list[Behaviour] = ["do", "do", "do", "reject", "fail"]
+
+
+def acts(*more: str, at_most: int = 60) -> st.SearchStrategy[list[Act]]:
+    act = st.builds(
+        Act,
+        st.sampled_from([*_KINDS, *more]),
+        st.integers(0, 5),
+        st.sampled_from(_BEHAVIOURS),
+        st.sampled_from([False, False, True]),
+    )
+    return st.lists(act, max_size=at_most)
+
+
+class Network(Play):
+    """A saga, its services, and a network between them that loses, repeats and reorders."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.commands_out: list[e.CommandRecorded] = []
+        self.replies_out: list[Reply] = []
+        self.world = World()
+        super().__init__(definition)
+
+    def check(self) -> None:
+        """After every decision: what of the invariants a later history would no longer show."""
+        broken = invariants.of_wake_up(self.state, self.history)
+        quiet = not self.commands_out and not self.replies_out
+        broken += invariants.of_effects(self.definition, self.history, self.world.facts, quiet=quiet)
+        assert not broken, "\n".join([*broken, *self.told()])
+
+    def check_all(self) -> None:
+        super().check()
+        self.check()
+
+    def give(self, given: Input) -> list[e.SagaEvent]:
+        events = super().give(given)
+        self.commands_out += [event for event in events if isinstance(event, e.CommandRecorded)]
+        return list(events)
+
+    def act(self, act: Act) -> None:
+        match act.kind:
+            case "command" if self.commands_out:
+                self.handle(self._take(self.commands_out, act), act.behaviour)
+            case "reply" if self.replies_out:
+                self.give(self._take(self.replies_out, act))
+            case "lose command" if self.commands_out:
+                self.commands_out.pop(act.which % len(self.commands_out))
+            case "lose reply" if self.replies_out:
+                self.replies_out.pop(act.which % len(self.replies_out))
+            case "tick" if self.state.wake_up:
+                self.tick()
+            case "wait":
+                self.wait(SECOND * act.which * 2)
+            case "crash":
+                self.decide_again(act.which)
+            case "cancel":
+                self.try_cancel()
+
+    def _take(self, messages: list[T], act: Act) -> T:
+        at = act.which % len(messages)
+        return messages[at] if act.again else messages.pop(at)
+
+    def handle(self, command: e.CommandRecorded, behaviour: Behaviour) -> None:
+        outcome = self.world.handle(command, behaviour)
+        self.replies_out.append(reply_to(command, outcome))
+
+    def decide_again(self, which: int) -> None:
+        """The worker crashed before it acknowledged: an input comes that was applied long ago."""
+        given = self.inputs[-1 - which % len(self.inputs)]
+        if not isinstance(given, Tick):
+            assert self.try_give(given) == [], "14: an applied input was applied again"
+
+    def try_cancel(self) -> None:
+        self.try_give(Cancel("cancel-1", "changed my mind"))
+
+    def try_give(self, given: Input) -> list[e.SagaEvent]:
+        try:
+            return self.give(given)
+        except ActionRefused:
+            assert isinstance(given, Cancel)
+            return []
+
+    def calm(self, behaviour: Behaviour) -> None:
+        """The network is reliable from now on: the saga settles, or is parked where services keep refusing."""
+        for _ in range(400):
+            while self.commands_out or self.replies_out:
+                for command in self._drain(self.commands_out):
+                    self.handle(command, behaviour)
+                for reply in self._drain(self.replies_out):
+                    self.give(reply)
+            if self.state.status.final or (behaviour != "do" and self.parked):
+                return
+            self.tick()
+        raise AssertionError("\n".join(["neither settled nor parked", *self.told()]))
+
+    def _drain(self, messages: list[T]) -> list[T]:
+        drained = list(messages)
+        messages.clear()
+        return drained
+
+    @property
+    def parked(self) -> bool:
+        return any(line.parked for _, _, line in self.state.active())
+
+
+def reply_to(command: e.CommandRecorded, outcome: Outcome) -> Reply:
+    body = BODY if outcome is Outcome.SUCCEEDED else b""
+    return Reply(f"{command.command_id}/{outcome}", command.command_id, outcome, body=body, reason="so it is")
+
+
+_SETTINGS = settings(
+    max_examples=1500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+
+
+@_SETTINGS
+@given(definitions(), acts("cancel"), st.sampled_from(["do", "do", "reject", "fail"]))
+def test_with_keeping_participants_every_saga_settles_or_is_parked(
+    definition: Definition, happens: list[Act], behaviour: str
+) -> None:
+    network = Network(definition)
+    for act in happens:
+        network.act(act)
+    network.calm(cast("Behaviour", behaviour))
+    network.check_all()
+    assert network.state.contradictions == 0, network.told()
+
+
+@_SETTINGS
+@given(
+    definitions(),
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Outcome), st.booleans()), max_size=60),
+)
+def test_with_lying_participants_nothing_breaks_and_every_contradiction_is_flagged(
+    definition: Definition, said: list[tuple[int, Outcome, bool]]
+) -> None:
+    play = Liars(definition)
+    for which, outcome, ticks in said:
+        play.says(which, outcome)
+        if ticks and play.state.wake_up:
+            play.tick()
+    play.check_all()
+    assert bool(play.state.contradictions) == play.contradicted, play.told()
+
+
+class Liars(Network):
+    """Services that answer anything to any command, at any time, as often as they like."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.answers: defaultdict[UUID | None, set[Outcome]] = defaultdict(set)
+        super().__init__(definition)
+
+    def says(self, which: int, outcome: Outcome) -> None:
+        commands = self.commands
+        if not commands:
+            return
+        command = commands[-1 - which % len(commands)]
+        if outcome is Outcome.TIMED_OUT:  # it never travels; a failure without remedy instead
+            self.give(replace(reply_to(command, Outcome.FAILED), code="forgotten"))
+            return
+        self.give(reply_to(command, outcome))
+        key = command.forward_key if command.direction is Direction.CLOSE else command.key
+        if outcome is not Outcome.FAILED:
+            self.answers[key].add(outcome)
+
+    @property
+    def contradicted(self) -> bool:
+        return any(len(outcomes) > 1 for outcomes in self.answers.values())
+
+    def check(self) -> None:
+        broken = invariants.of_wake_up(self.state, self.history)
+        assert not broken, "\n".join([*broken, *self.told()])

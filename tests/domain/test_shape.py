@@ -1,0 +1,49 @@
+"""The shape of a definition: what is recorded of it once, and how its replies are found."""
+
+from __future__ import annotations
+
+import json
+
+from tests.domain.driver import Charged, Order, Released, Reserved
+
+
+def test_the_shape_is_json_and_says_what_a_history_is_drawn_from() -> None:
+    shape = Order.definition.shape()
+    assert json.loads(json.dumps(shape)) == shape
+    assert (shape["saga"], shape["version"], shape["key"]) == ("order", 1, ["order_id"])
+    assert (shape["start"], shape["deadline"]) == ("orders.placed", 3600.0)
+    assert [(s["name"], s["kind"], s["pivot"]) for s in shape["steps"]] == [
+        ("reserve", "command", False),
+        ("charge", "command", False),
+        ("ship", "command", True),
+        ("notify", "command", False),
+    ]
+    assert shape["steps"][3]["compensation"] is None
+    assert shape["steps"][0]["compensation"] == {
+        "commands": [{"type": "Release", "subject": "inventory.release", "reply": "inventory.released"}],
+        "timeout": 10.0,
+        "retry": {"attempts": 3, "delay": 1.0, "factor": 2.0, "cap": 10.0, "slow": 100.0},
+    }
+
+
+def test_every_subject_on_which_an_answer_can_come() -> None:
+    assert Order.definition.reply_subjects() == {
+        *("inventory.reserved", "inventory.reserve.rejected", "inventory.reserve.failed"),
+        *("inventory.released", "inventory.release.rejected", "inventory.release.failed"),
+        *("payments.charged", "payments.charge.rejected", "payments.charge.failed"),
+        *("payments.refund.done", "payments.refund.rejected", "payments.refund.failed"),
+        *("shipping.ship.done", "shipping.ship.rejected", "shipping.ship.failed"),
+        *("mail.notify.done", "mail.notify.rejected", "mail.notify.failed"),
+    }
+
+
+def test_reply_types_by_subject() -> None:
+    types = Order.definition.reply_types()
+    assert types["inventory.reserved"] is Reserved
+    assert types["inventory.released"] is Released
+    assert types["payments.charged"] is Charged
+
+
+def test_steps_are_known_by_name() -> None:
+    assert Order.definition.position("ship") == Order.definition.pivot == 2
+    assert Order.definition.step("charge").name == "charge"
