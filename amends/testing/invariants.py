@@ -55,6 +55,7 @@ def of_history(definition: Definition, history: Sequence[Recorded]) -> list[str]
     for recorded in history:
         before = ledger.status
         broken += _of_command(definition, ledger, recorded.event)
+        broken += _of_the_way_back(definition, ledger, recorded.event)
         broken += _of_time(ledger, recorded.event)
         ledger.add(recorded.event)
         if ledger.status not in _NEXT[before] | {before}:
@@ -144,6 +145,16 @@ def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> I
         if event.direction is Direction.CLOSE and not (position == definition.pivot and known.forward.rounds):
             yield f"8: {event.step} is closed, and is no pivot that was asked"
     yield from _of_round(ledger, event)
+
+
+def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if not isinstance(event, e.CompensationStarted) or definition.pivot == len(definition.steps):
+        return
+    pivot = definition.steps[definition.pivot].name
+    if ledger.step(pivot).done:
+        yield f"5: it turns back after the pivot {pivot} is done"
+    elif ledger.step(pivot).forward.rounds and not ledger.step(pivot).rejected:
+        yield f"5: it turns back while nobody knows whether the pivot {pivot} took effect"
 
 
 def _of_round(ledger: Ledger, event: e.CommandRecorded) -> Iterator[str]:
