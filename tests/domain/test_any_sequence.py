@@ -33,7 +33,7 @@ class Act(NamedTuple):
 
 
 _KINDS = ["command"] * 8 + ["reply"] * 8 + ["lose command", "lose reply", "tick", "tick", "wait", "crash"]
-_BEHAVIOURS: list[Behaviour] = ["do"] * 6 + ["reject", "fail"]
+_BEHAVIOURS: tuple[Behaviour, ...] = (*("do",) * 6, "reject", "fail")
 
 
 def acts(*more: str) -> st.SearchStrategy[list[Act]]:
