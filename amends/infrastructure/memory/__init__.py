@@ -1,0 +1,1 @@
+"""Ports without servers: for unit tests and the simulator."""

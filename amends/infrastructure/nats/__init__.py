@@ -1,0 +1,41 @@
+"""NATS JetStream: the real inbox and publisher, streams and consumers, and noticing that the broker lost
+something.
+"""
+
+from amends.infrastructure.broker import (
+    BrokerUnreachable,
+    ConfiguredOtherwise,
+    ConsumerSpec,
+    Intact,
+    Lost,
+    Mark,
+    MarkStore,
+    MessageTooLarge,
+    NotStored,
+    PublishFailed,
+    StreamSpec,
+    Unsendable,
+    streams,
+)
+from amends.infrastructure.nats.connection import Broker
+from amends.infrastructure.nats.inbox import JetStreamInbox
+from amends.infrastructure.nats.publisher import JetStreamPublisher
+
+__all__ = [
+    "Broker",
+    "BrokerUnreachable",
+    "ConfiguredOtherwise",
+    "ConsumerSpec",
+    "Intact",
+    "JetStreamInbox",
+    "JetStreamPublisher",
+    "Lost",
+    "Mark",
+    "MarkStore",
+    "MessageTooLarge",
+    "NotStored",
+    "PublishFailed",
+    "StreamSpec",
+    "Unsendable",
+    "streams",
+]

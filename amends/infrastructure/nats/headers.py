@@ -1,0 +1,85 @@
+"""Messages as bytes, checked before they are sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from amends.domain import wire
+from amends.infrastructure.broker import MessageTooLarge, NotStored, Unsendable
+from amends.infrastructure.ports import Outgoing
+
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A message with its header block; `size` is what counts against the server's limit."""
+
+    message: Outgoing
+    headers: bytes
+    size: int
+
+
+def encode(messages: Sequence[Outgoing]) -> list[Encoded]:
+    """Raises Unsendable, naming all messages that would not arrive as they are."""
+    encoded: list[Encoded] = []
+    bad: list[NotStored] = []
+    for message in messages:
+        headers = {**message.headers, wire.NATS_MSG_ID: message.deduplication_id or message.message_id}
+        if reason := _why_not(message.subject, headers):
+            bad.append(NotStored(message, reason))
+        else:
+            lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+            block = f"NATS/1.0\r\n{lines}\r\n".encode()
+            encoded.append(Encoded(message, block, len(block) + len(message.body)))
+    if bad:
+        raise Unsendable(bad)
+    return encoded
+
+
+def check_sizes(messages: Sequence[Encoded], max_payload: int) -> None:
+    """Raises MessageTooLarge. Headers count."""
+    large = [
+        NotStored(
+            each.message,
+            f"{each.size} bytes with its headers, and the server takes at most {max_payload} "
+            "(its `max_payload`). Send less, or a reference to where the data is",
+        )
+        for each in messages
+        if each.size > max_payload
+    ]
+    if large:
+        raise MessageTooLarge(large)
+
+
+def _why_not(subject: str, headers: dict[str, str]) -> str:
+    """What is wrong with it; nothing where it can travel."""
+    if subject.split() != [subject]:
+        return f"a subject must be one word, without blanks; it is {subject!r}"
+    for name, value in headers.items():
+        if not _is_name(name):
+            return f"a header's name must be a plain ASCII word; it is {name!r}"
+        if "\n" in value or "\r" in value:
+            return f"header {name} has a line break: {value!r}. Encode it"
+        if value != value.strip():
+            return f"header {name} has blanks at its ends, which do not arrive: {value!r}. Encode them"
+        if not value.isascii() and not _is_encodable(value):
+            return f"header {name} cannot be written as UTF-8: {value!r}"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+def _is_encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,221 @@
+"""Messages from durable consumers, quickly: long pull requests, and acknowledgements as core messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from nats import errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from amends.domain import wire
+from amends.infrastructure.broker import ConsumerSpec
+from amends.infrastructure.nats import delivery
+from amends.infrastructure.nats.progress import handled_until
+from amends.infrastructure.nats.pull import Pull
+from amends.infrastructure.ports import Incoming
+
+if TYPE_CHECKING:
+    from amends.infrastructure.nats.connection import Broker
+
+_ACK: Final = b"+ACK"
+_NAK: Final = b"-NAK"
+_IN_PROGRESS: Final = b"+WPI"
+
+
+class _Token(NamedTuple):
+    """Where the acknowledgement goes, and to which life of the consumer it belongs."""
+
+    pull: Pull
+    identity: str
+    reply: str
+
+
+class _Buffered(NamedTuple):
+    pull: Pull
+    message: Msg
+    at: float
+
+
+class JetStreamInbox:
+    """Messages of several consumers. Starts to pull with the first `receive`.
+
+    A message that waited here longer than the consumer's `ack_wait` is dropped, for the broker delivers it
+    again; one that waited half as long is reported as in progress when it is received, so that the receiver
+    has the whole `ack_wait` for it. When a consumer turns out to be another one than before (the broker lost
+    its store), what it had delivered is dropped, and not acknowledged: the acknowledgement would hit another
+    message.
+    """
+
+    def __init__(self, broker: Broker, consumers: Sequence[ConsumerSpec], buffer: int) -> None:
+        self._broker = broker
+        self._buffer: deque[_Buffered] = deque()
+        self._arrived = asyncio.Event()
+        self._attend = asyncio.Event()
+        self._pulls = [Pull(broker, each, broker.client.new_inbox(), buffer) for each in consumers]
+        self._subscriptions: list[Subscription] = []
+        self._pump: asyncio.Task[None] | None = None
+        self._unlisten = broker.listen(self._attend.set)
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def receive(self, limit: int, timeout: float | None) -> Sequence[Incoming]:
+        """Up to `limit` messages, as soon as there is one; none after `timeout` seconds (None: no limit)."""
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._keep_pulling(), name="amends-nats-inbox")
+            self._pump.add_done_callback(lambda _: self._arrived.set())
+        try:
+            async with asyncio.timeout(timeout):
+                while not (taken := await self._take(limit)):
+                    await self._arrival()
+        except TimeoutError:
+            return ()
+        return taken
+
+    async def acknowledge(self, messages: Sequence[Incoming]) -> None:
+        """Tell the broker that these are done with; what cannot be told at present is told after a
+        reconnect.
+        """
+        for message in messages:
+            token: _Token = message.token
+            if token.identity != token.pull.identity:
+                continue
+            if token.pull.is_live:
+                await self._tell(token.reply, _ACK)
+            else:
+                token.pull.late.append(token.reply)
+
+    async def handled_until(self) -> datetime | None:
+        """All that the broker received before this moment is acknowledged; None: all of it, as of now."""
+        moments = await asyncio.gather(*(handled_until(self._broker.api, pull.spec) for pull in self._pulls))
+        return min((each for each in moments if each is not None), default=None)
+
+    def pause(self, durable: str) -> None:
+        """Ask for no more messages of this consumer; those that were asked for may still come."""
+        self._set_paused(durable, paused=True)
+
+    def resume(self, durable: str) -> None:
+        """Ask for this consumer's messages again."""
+        self._set_paused(durable, paused=False)
+
+    async def close(self) -> None:
+        """Stop pulling, and give back what was not received, so that another worker gets it at once."""
+        self._unlisten()
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        if self._broker.is_up:
+            # Draining takes in what is already on its way, so that it can be given back too.
+            drains = [each.drain() for each in self._subscriptions]  # type: ignore[no-untyped-call]
+            await asyncio.gather(*drains, return_exceptions=True)
+        for each in self._buffer:
+            if each.pull.is_live:
+                await self._tell(each.message.reply, _NAK)
+        self._buffer.clear()
+
+    def _set_paused(self, durable: str, *, paused: bool) -> None:
+        for pull in self._pulls:
+            if pull.spec.durable == durable:
+                pull.paused = paused
+        self._attend.set()
+
+    async def _arrival(self) -> None:
+        if self._pump is not None and self._pump.done():
+            self._pump.result()
+            raise asyncio.CancelledError  # closed while somebody receives
+        self._arrived.clear()
+        await self._arrived.wait()
+
+    async def _take(self, limit: int) -> list[Incoming]:
+        """Out of the buffer. Awaits nothing between taking a message and returning it unless it is old."""
+        taken: list[Incoming] = []
+        now = self._loop.time()
+        old: list[str] = []
+        while self._buffer and len(taken) < limit:
+            pull, message, at = self._buffer.popleft()
+            pull.buffered -= 1
+            age = now - at
+            if age < pull.spec.ack_wait:
+                taken.append(self._incoming(pull, message))
+                if age > pull.spec.ack_wait / 2:
+                    old.append(message.reply)
+            if pull.wants_more():
+                self._attend.set()
+        for reply in old:
+            await self._tell(reply, _IN_PROGRESS)
+        return taken
+
+    def _incoming(self, pull: Pull, message: Msg) -> Incoming:
+        consumer, deliveries, sequence, received = delivery.parse(message.reply)
+        headers = message.headers or {}
+        self._broker.seen.note(
+            pull.spec.stream, sequence, headers.get(wire.NATS_MSG_ID) or headers.get(wire.CE_ID) or ""
+        )
+        token = _Token(pull, pull.identity, message.reply)
+        return Incoming(
+            message.subject, headers, message.data, received, sequence, deliveries, consumer, token
+        )
+
+    async def _tell(self, reply: str, what: bytes) -> None:
+        try:
+            await self._broker.client.publish(reply, what)
+        except (errors.OutboundBufferLimitError, errors.ConnectionClosedError):
+            return  # only causes another delivery
+
+    async def _keep_pulling(self) -> None:
+        await self._broker.connected()
+        for pull in self._pulls:
+            self._subscriptions.append(
+                await self._broker.client.subscribe(
+                    f"{pull.subject}.*", cb=self._receiver(pull), pending_bytes_limit=0
+                )
+            )
+        while True:
+            self._attend.clear()
+            for pull in self._pulls:
+                await self._attend_to(pull)
+            now = self._loop.time()
+            try:
+                async with asyncio.timeout(min(pull.due(now) for pull in self._pulls)):
+                    await self._attend.wait()
+            except TimeoutError:
+                continue
+
+    async def _attend_to(self, pull: Pull) -> None:
+        if not await pull.attend(self._loop.time()):
+            self._drop(pull)
+            pull.late.clear()
+            self._broker.changed()
+        if pull.is_live and pull.late:
+            late, pull.late = pull.late, []
+            for reply in late:
+                await self._tell(reply, _ACK)
+
+    def _drop(self, pull: Pull) -> None:
+        self._buffer = deque(each for each in self._buffer if each.pull is not pull)
+        pull.buffered = 0
+
+    def _receiver(self, pull: Pull) -> Callable[[Msg], Awaitable[None]]:
+        async def receive(message: Msg) -> None:
+            now = self._loop.time()
+            if message.reply:
+                pull.delivered(now)
+                self._buffer.append(_Buffered(pull, message, now))
+                self._arrived.set()
+            else:
+                pull.status(message.headers or {}, now)
+                self._attend.set()
+
+        return receive

@@ -1,0 +1,117 @@
+"""One consumer's pull requests: how many messages are asked for, and what the server answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from amends.infrastructure.broker import ConsumerSpec
+
+if TYPE_CHECKING:
+    from amends.infrastructure.nats.connection import Broker, Connection
+
+EXPIRES: Final = 30.0
+HEARTBEAT: Final = 5.0
+_NANOSECONDS: Final = 1_000_000_000
+_LEAST_BYTES: Final = 16 * 1024 * 1024
+_PAUSE: Final = 0.5
+_ENDED: Final = frozenset({"batch completed", "message size exceeds maxbytes"})
+_PENDING: Final = "Nats-Pending-Messages"
+
+
+class Pull:
+    """What is known of one consumer.
+
+    `identity` is when the consumer was created: acknowledgements are only good for the consumer that
+    delivered. `late` are acknowledgements that wait until it is known, after a reconnect, whether it is still
+    the same.
+    """
+
+    def __init__(self, broker: Broker, spec: ConsumerSpec, subject: str, buffer: int) -> None:
+        self._broker = broker
+        self.spec = spec
+        self.subject = subject
+        self.buffer = buffer
+        self.buffered = 0
+        self.paused = False
+        self.identity = ""
+        self.late: list[str] = []
+        self._connection: Connection | None = None
+        self._asked = 0
+        self._requests = 0
+        self._heard = 0.0
+        self._not_before = 0.0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the consumer is known to be the same since this connection was made."""
+        connection = self._connection
+        return connection is not None and not connection.broken.done() and self._broker.is_up
+
+    async def attend(self, now: float) -> bool:
+        """Ask for more where there is room. False: the consumer is not there, or no longer the same."""
+        if now < self._not_before or not self._broker.is_up:
+            return True
+        if not self.is_live and not await self._recognise(now):
+            return False
+        if self._asked and now - self._heard > 2 * HEARTBEAT:
+            self._asked = 0  # the server has forgotten our requests
+        room = self.buffer - self.buffered - self._asked
+        if not self.paused and room * 2 >= self.buffer:
+            await self._ask(room, now)
+        return True
+
+    def due(self, now: float) -> float:
+        """In how many seconds to attend again, whatever happens."""
+        return max(self._not_before - now, 0.0) or HEARTBEAT
+
+    def delivered(self, now: float) -> None:
+        """A message came."""
+        self._asked = max(self._asked - 1, 0)
+        self.buffered += 1
+        self._heard = now
+
+    def wants_more(self) -> bool:
+        return not self.paused and (self.buffer - self.buffered - self._asked) * 2 >= self.buffer
+
+    def status(self, headers: Mapping[str, str], now: float) -> None:
+        """The server says how a request ended, or that it is alive."""
+        code, text = headers.get("Status"), headers.get("Description", "").lower()
+        self._heard = now
+        if code == "100":
+            return
+        ended = headers.get(_PENDING, "")
+        self._asked = max(self._asked - int(ended), 0) if ended.isdigit() else 0
+        if code in {"404", "408"} or text in _ENDED:
+            return
+        # 409 for a consumer that is gone or has another leader, for a server that stops, for too many
+        # requests; 503 where nobody answers: look whether it is still there, but not in a hot loop.
+        self._not_before = now + _PAUSE
+        self._connection = None
+
+    async def _recognise(self, now: float) -> bool:
+        connection = await self._broker.connected()
+        info = await self._broker.api.consumer(self.spec.stream, self.spec.durable)
+        known, self.identity = self.identity, "" if info is None else info["created"]
+        if info is None:
+            self._not_before = now + _PAUSE
+            return False
+        self._connection, self._asked, self._heard = connection, 0, now
+        return known in {"", self.identity}
+
+    async def _ask(self, batch: int, now: float) -> None:
+        self._requests += 1
+        self._asked += batch
+        self._heard = now
+        request: dict[str, Any] = {
+            "batch": batch,
+            "expires": round(EXPIRES * _NANOSECONDS),
+            "idle_heartbeat": round(HEARTBEAT * _NANOSECONDS),
+            "max_bytes": max(_LEAST_BYTES, 2 * self._broker.client.max_payload),
+        }
+        await self._broker.client.publish(
+            f"$JS.API.CONSUMER.MSG.NEXT.{self.spec.stream}.{self.spec.durable}",
+            json.dumps(request).encode(),
+            reply=f"{self.subject}.{self._requests}",
+        )
