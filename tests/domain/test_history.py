@@ -181,23 +181,28 @@ def test_old_shapes_are_upcast_on_reading_and_the_chain_still_holds(monkeypatch:
 
 
 STORED = (
-    b'{"previous":"","at":"2026-01-01T00:00:00Z","cause":"m1","by":"w1","saga":"order","definition":1,'
-    b'"namespace":"ns","key":"o1","subject":"orders.placed","start":{"order_id":"o1"}}',
-    b'{"previous":"ab","at":"2026-01-01T00:00:01Z","cause":"m1","by":"w1","step":"charge",'
-    b'"command_id":"7d9f8bbd-9e0b-5b6c-8d4e-000000000001","key":"7d9f8bbd-9e0b-5b6c-8d4e-000000000002",'
-    b'"subject":"payments.charge","reply_subject":"payments.charged","payload":{"amount":"5.00"},'
-    b'"expires":"2026-01-01T00:00:31Z"}',
-    b'{"previous":"cd","at":"2026-01-01T00:00:02Z","cause":"m2","by":"w1","step":"charge"}',
+    (
+        "saga.started:1",
+        b'{"previous":"","at":"2026-01-01T00:00:00Z","cause":"m1","by":"w1","saga":"order","definition":1,'
+        b'"namespace":"ns","key":"o1","subject":"orders.placed","start":{"order_id":"o1"}}',
+    ),
+    (
+        "command.recorded:1",
+        b'{"previous":"ab","at":"2026-01-01T00:00:01Z","cause":"m1","by":"w1","step":"charge",'
+        b'"command_id":"7d9f8bbd-9e0b-5b6c-8d4e-000000000001","key":"7d9f8bbd-9e0b-5b6c-8d4e-000000000002",'
+        b'"subject":"payments.charge","reply_subject":"payments.charged","payload":{"amount":"5.00"},'
+        b'"expires":"2026-01-01T00:00:31Z"}',
+    ),
+    (
+        "command.rejected:1",
+        b'{"previous":"cd","at":"2026-01-01T00:00:02Z","cause":"m2","by":"w1","step":"charge"}',
+    ),
 )
 
 
 def test_what_the_first_release_stored_means_the_same_for_ever() -> None:
-    """What equals its default is not stored, so that no default may ever change without a new schema version."""
-    topics = ("saga.started:1", "command.recorded:1", "command.rejected:1")
-    _, recorded, rejected = (
-        read(UUID(int=7), i, topic, stored).event
-        for i, (topic, stored) in enumerate(zip(topics, STORED, strict=True), start=1)
-    )
+    """What equals its default is not stored, so no default may change without a new schema version."""
+    _, recorded, rejected = (read(UUID(int=7), i, *row).event for i, row in enumerate(STORED, start=1))
     assert isinstance(recorded, e.CommandRecorded)
     assert (recorded.direction, recorded.round, recorded.attempt) == ("forward", 1, 1)
     assert (recorded.payload, recorded.forward_key, recorded.trace) == ({"amount": "5.00"}, None, "")
