@@ -183,15 +183,19 @@ def test_old_shapes_are_upcast_on_reading_and_the_chain_still_holds(monkeypatch:
 STORED = (
     (
         "saga.started:1",
-        b'{"previous":"","at":"2026-01-01T00:00:00Z","cause":"m1","by":"w1","saga":"order","definition":1,'
-        b'"namespace":"ns","key":"o1","subject":"orders.placed","start":{"order_id":"o1"}}',
+        (
+            b'{"previous":"","at":"2026-01-01T00:00:00Z","cause":"m1","by":"w1","saga":"order","definition":1,'
+            b'"namespace":"ns","key":"o1","subject":"orders.placed","start":{"order_id":"o1"}}'
+        ),
     ),
     (
         "command.recorded:1",
-        b'{"previous":"ab","at":"2026-01-01T00:00:01Z","cause":"m1","by":"w1","step":"charge",'
-        b'"command_id":"7d9f8bbd-9e0b-5b6c-8d4e-000000000001","key":"7d9f8bbd-9e0b-5b6c-8d4e-000000000002",'
-        b'"subject":"payments.charge","reply_subject":"payments.charged","payload":{"amount":"5.00"},'
-        b'"expires":"2026-01-01T00:00:31Z"}',
+        (
+            b'{"previous":"ab","at":"2026-01-01T00:00:01Z","cause":"m1","by":"w1","step":"charge",'
+            b'"command_id":"7d9f8bbd-9e0b-5b6c-8d4e-000000000001","key":"7d9f8bbd-9e0b-5b6c-8d4e-000000000002",'
+            b'"subject":"payments.charge","reply_subject":"payments.charged","payload":{"amount":"5.00"},'
+            b'"expires":"2026-01-01T00:00:31Z"}'
+        ),
     ),
     (
         "command.rejected:1",
