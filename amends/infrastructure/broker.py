@@ -67,8 +67,8 @@ def streams(namespace: str, max_age: timedelta) -> list[StreamSpec]:
 class Mark:
     """The last that is known of a stream: when it was created, and the sequence and id of its last message.
 
-    Of a consumer (then `stream` is `<stream>/<consumer>`): when it was created, and up to where all is
-    acknowledged.
+    Of a consumer (then `stream` is `<stream>/<consumer>`): when its stream was created, and up to which
+    sequence all is acknowledged.
     """
 
     stream: str

@@ -20,10 +20,12 @@ from amends.infrastructure.broker import (
 from amends.infrastructure.nats.connection import Broker
 from amends.infrastructure.nats.inbox import JetStreamInbox
 from amends.infrastructure.nats.publisher import JetStreamPublisher
+from amends.infrastructure.nats.watch import BrokerWatch
 
 __all__ = [
     "Broker",
     "BrokerUnreachable",
+    "BrokerWatch",
     "ConfiguredOtherwise",
     "ConsumerSpec",
     "Intact",

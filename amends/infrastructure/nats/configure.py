@@ -33,10 +33,14 @@ _CONSUMER_DEFAULTS: Final[Mapping[str, object]] = {
 
 async def ensure(
     api: Api, streams: Sequence[StreamSpec], consumers: Sequence[ConsumerSpec], begin: Mapping[str, int]
-) -> None:
-    """All of these exist afterwards as they are specified. Raises ConfiguredOtherwise."""
+) -> dict[str, int]:
+    """All of these exist afterwards as they are specified. Raises ConfiguredOtherwise.
+
+    Returns up to which sequence all is acknowledged, by `ConsumerSpec.place`.
+    """
     await asyncio.gather(*(_ensure_stream(api, spec) for spec in streams))
-    await asyncio.gather(*(_ensure_consumer(api, spec, begin.get(spec.place)) for spec in consumers))
+    found = await asyncio.gather(*(_ensure_consumer(api, spec, begin.get(spec.place)) for spec in consumers))
+    return {spec.place: info["ack_floor"]["stream_seq"] for spec, info in zip(consumers, found, strict=True)}
 
 
 async def _ensure_stream(api: Api, spec: StreamSpec) -> None:
@@ -76,7 +80,7 @@ def _stream_config(spec: StreamSpec) -> dict[str, object]:
     return {**asked, "name": spec.name, "num_replicas": spec.replicas, "metadata": _OURS}
 
 
-async def _ensure_consumer(api: Api, spec: ConsumerSpec, begin: int | None) -> None:
+async def _ensure_consumer(api: Api, spec: ConsumerSpec, begin: int | None) -> dict[str, Any]:
     filters = minimal(spec.filter_subjects)
     found = await api.consumer(spec.stream, spec.durable)
     if found is None:
@@ -101,16 +105,19 @@ async def _ensure_consumer(api: Api, spec: ConsumerSpec, begin: int | None) -> N
             "consumer %s of %s now also gets %s", spec.durable, spec.stream, set(union) - set(present)
         )
         config = {key: value for key, value in found["config"].items() if key != "filter_subject"}
-        await _put_consumer(api, spec, {**config, "filter_subjects": list(union)}, "update")
+        found = await _put_consumer(api, spec, {**config, "filter_subjects": list(union)}, "update")
+    return found
 
 
 async def _create_consumer(api: Api, spec: ConsumerSpec, config: Mapping[str, object]) -> dict[str, Any]:
     try:
-        return await _put_consumer(api, spec, config, "create")
+        created = await _put_consumer(api, spec, config, "create")
     except ApiError as error:
         if error.code not in _CONSUMER_EXISTS:
             raise
         return await api.call(f"CONSUMER.INFO.{spec.stream}.{spec.durable}")  # somebody else was quicker
+    _LOG.info("created consumer %s of %s, which begins with %s", spec.durable, spec.stream, _start(config))
+    return created
 
 
 async def _put_consumer(
@@ -140,6 +147,10 @@ def _consumer_config(spec: ConsumerSpec, filters: Sequence[str], begin: int | No
         **asked, **start, "name": spec.durable, "durable_name": spec.durable,
         "filter_subjects": list(filters), "num_replicas": 0, "metadata": _OURS,
     }  # fmt: skip
+
+
+def _start(config: Mapping[str, object]) -> object:
+    return config.get("opt_start_seq") or config["deliver_policy"]
 
 
 def _filters_of(config: Mapping[str, Any]) -> list[str]:

@@ -45,12 +45,31 @@ class Connection:
             self.broken.set_result(None)
 
 
+class Signal:
+    """Something that happens again and again. Listeners are called at once and must not block."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call this each time; calling the result ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def __call__(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+
 class Broker:
     """NATS with JetStream. Once connected it comes back from every failure, however long that takes.
 
     `url` may name several servers, with commas between, and hold credentials. `connect_within` is how long,
     in seconds, the first connection may take. `options` go to nats-py's `connect`, for what a URL cannot say
     (`tls`, `user_credentials`, ...).
+
+    Signals: `changed`, when the connection broke or is back, and after `ensure`; `reconnected`; and
+    `consumer_gone`, when an inbox finds that its consumer does not exist, or is not the one that it was.
 
     Raises BrokerUnreachable on entering.
     """
@@ -69,13 +88,15 @@ class Broker:
         self.client = Client()
         self.api = Api(self)
         self.seen = Seen()
+        self.changed = Signal()
+        self.reconnected = Signal()
+        self.consumer_gone = Signal()
         self._url = url
         self._shown = without_credentials(url)
         self._connect_within = connect_within
         self._options = dict(options or {})
         self._connection: Connection | None = None
         self._up = asyncio.Event()
-        self._listeners: list[Callable[[], None]] = []
         self._last_error: BaseException | None = None
         self._closing = False
 
@@ -113,35 +134,22 @@ class Broker:
             await self._up.wait()
         return self._connection
 
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Have this called whenever the connection, the streams or the consumers may have changed.
-
-        That is after a disconnect, a reconnect, `ensure`, and when a consumer is found to be gone. It must
-        not block. The result ends it.
-        """
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
-
-    def changed(self) -> None:
-        """Tell all who listen."""
-        for listener in list(self._listeners):
-            listener()
-
     async def ensure(
         self,
         streams: Sequence[StreamSpec],
         consumers: Sequence[ConsumerSpec],
         begin: Mapping[str, int] | None = None,
-    ) -> None:
+    ) -> dict[str, int]:
         """Create what is missing, and check what is there. Safe when several processes do it at once.
 
         `begin` maps `ConsumerSpec.place` to the sequence that the consumer starts with if it has to be
         created; without it `ConsumerSpec.deliver` counts. A consumer's filters may be extended.
 
-        Raises ConfiguredOtherwise.
+        Returns up to which sequence all is acknowledged, by place. Raises ConfiguredOtherwise.
         """
-        await configure.ensure(self.api, streams, consumers, begin or {})
+        acknowledged = await configure.ensure(self.api, streams, consumers, begin or {})
         self.changed()
+        return acknowledged
 
     async def inspect(self, stream: str, mark: Mark | None) -> Intact | Lost:
         """Compare a stream with what is remembered of it; None: nothing is."""
@@ -204,6 +212,7 @@ class Broker:
         self._connection = Connection()
         self._up.set()
         self.changed()
+        self.reconnected()
 
     async def _close(self) -> None:
         self._closing = True

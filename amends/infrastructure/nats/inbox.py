@@ -60,7 +60,7 @@ class JetStreamInbox:
         self._pulls = [Pull(broker, each, broker.client.new_inbox(), buffer) for each in consumers]
         self._subscriptions: list[Subscription] = []
         self._pump: asyncio.Task[None] | None = None
-        self._unlisten = broker.listen(self._attend.set)
+        self._unlisten = broker.changed.listen(self._attend.set)
         self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Self:
@@ -197,7 +197,7 @@ class JetStreamInbox:
         if not await pull.attend(self._loop.time()):
             self._drop(pull)
             pull.late.clear()
-            self._broker.changed()
+            self._broker.consumer_gone()
         if pull.is_live and pull.late:
             late, pull.late = pull.late, []
             for reply in late:

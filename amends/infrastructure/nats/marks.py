@@ -38,6 +38,8 @@ class Seen:
     def trust(self, marks: Iterable[Mark]) -> None:
         """The streams have been inspected and these are their ends."""
         for mark in marks:
+            if self._trusted and self.newest(mark) is not mark:
+                continue
             self._created[mark.stream] = mark.created
             self._last[mark.stream] = (mark.sequence, mark.message_id)
         self._trusted = True

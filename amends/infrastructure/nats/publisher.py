@@ -56,7 +56,7 @@ class JetStreamPublisher:
         self._bytes = 0
         self._subscription: Subscription | None = None
         self._subscribing = asyncio.Lock()
-        self._unlisten = broker.listen(self._wake)
+        self._unlisten = broker.changed.listen(self._wake)
 
     def check(self, messages: Sequence[Outgoing]) -> None:
         """Raises MessageTooLarge or Unsendable where `publish` would, without sending anything."""

@@ -16,6 +16,8 @@ HEARTBEAT: Final = 5.0
 _NANOSECONDS: Final = 1_000_000_000
 _LEAST_BYTES: Final = 16 * 1024 * 1024
 _PAUSE: Final = 0.5
+_SHORTEST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 2.0
 _ENDED: Final = frozenset({"batch completed", "message size exceeds maxbytes"})
 _PENDING: Final = "Nats-Pending-Messages"
 
@@ -42,6 +44,7 @@ class Pull:
         self._requests = 0
         self._heard = 0.0
         self._not_before = 0.0
+        self._absences = 0
 
     @property
     def is_live(self) -> bool:
@@ -95,9 +98,10 @@ class Pull:
         info = await self._broker.api.consumer(self.spec.stream, self.spec.durable)
         known, self.identity = self.identity, "" if info is None else info["created"]
         if info is None:
-            self._not_before = now + _PAUSE
+            self._not_before = now + min(_SHORTEST_PAUSE * 2**self._absences, _LONGEST_PAUSE)
+            self._absences = min(self._absences + 1, 10)
             return False
-        self._connection, self._asked, self._heard = connection, 0, now
+        self._connection, self._asked, self._heard, self._absences = connection, 0, now, 0
         return known in {"", self.identity}
 
     async def _ask(self, batch: int, now: float) -> None:
