@@ -110,6 +110,10 @@ class BrokerUnreachable(AmendsError):
     """The first connection to NATS, or to its JetStream, could not be made in time."""
 
 
+class BrokerClosed(AmendsError):
+    """The broker, the inbox or the publisher has been closed, and is still asked for something."""
+
+
 class ConfiguredOtherwise(AmendsError):
     """A stream or consumer exists and is not as it must be; nothing was changed.
 

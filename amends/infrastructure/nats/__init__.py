@@ -3,6 +3,7 @@ something.
 """
 
 from amends.infrastructure.broker import (
+    BrokerClosed,
     BrokerUnreachable,
     ConfiguredOtherwise,
     ConsumerSpec,
@@ -24,6 +25,7 @@ from amends.infrastructure.nats.watch import BrokerWatch
 
 __all__ = [
     "Broker",
+    "BrokerClosed",
     "BrokerUnreachable",
     "BrokerWatch",
     "ConfiguredOtherwise",

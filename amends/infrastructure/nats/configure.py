@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from amends.infrastructure.broker import ConfiguredOtherwise, ConsumerSpec, StreamSpec
 from amends.infrastructure.nats.api import Api, ApiError
-from amends.infrastructure.nats.subjects import covers, minimal
+from amends.infrastructure.subjects import covers, minimal
 
 _LOG: Final = logging.getLogger("amends.nats")
 _NANOSECONDS: Final = 1_000_000_000

@@ -13,6 +13,7 @@ from nats import errors
 from nats.aio.client import Server
 
 from amends.infrastructure.broker import (
+    BrokerClosed,
     BrokerUnreachable,
     ConsumerSpec,
     Intact,
@@ -128,8 +129,10 @@ class Broker:
         return self._up.is_set() and self.client.is_connected
 
     async def connected(self) -> Connection:
-        """The present connection, or the next one."""
+        """The present connection, or the next one. Raises BrokerClosed."""
         while not self.is_up or self._connection is None:
+            if self._closing:
+                raise BrokerClosed(f"the connection {self.name} to NATS has been closed")
             self._up.clear()
             await self._up.wait()
         return self._connection
@@ -159,9 +162,13 @@ class Broker:
         """Messages of these consumers. At most `buffer` of each wait here to be received."""
         return JetStreamInbox(self, consumers, buffer)
 
-    def publisher(self, window: int = 1000) -> JetStreamPublisher:
-        """A publisher with at most `window` messages that the broker has not yet acknowledged."""
-        return JetStreamPublisher(self, window)
+    def publisher(self, window: int = 1000, *, no_stream_within: float = 5.0) -> JetStreamPublisher:
+        """A publisher with at most `window` messages that the broker has not yet acknowledged.
+
+        A subject may have no stream for `no_stream_within` seconds before that counts as refused: after a
+        loss the streams are created again within that time.
+        """
+        return JetStreamPublisher(self, window, no_stream_within)
 
     async def _connect(self) -> None:
         servers, credentials = split_credentials(self._url)
@@ -220,6 +227,7 @@ class Broker:
             await self.client.close()
         if self._connection is not None:
             self._connection.end()
+        self._up.set()  # whoever waits is told
 
     def _because(self, error: BaseException) -> str:
         cause = self._last_error if isinstance(error, TimeoutError) and self._last_error else error

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from amends.domain import wire
-from amends.infrastructure.broker import ConsumerSpec
+from amends.infrastructure.broker import BrokerClosed, ConsumerSpec
 from amends.infrastructure.nats import delivery
 from amends.infrastructure.nats.progress import handled_until
 from amends.infrastructure.nats.pull import Pull
@@ -60,6 +60,7 @@ class JetStreamInbox:
         self._pulls = [Pull(broker, each, broker.client.new_inbox(), buffer) for each in consumers]
         self._subscriptions: list[Subscription] = []
         self._pump: asyncio.Task[None] | None = None
+        self._closed = False
         self._unlisten = broker.changed.listen(self._attend.set)
         self._loop = asyncio.get_running_loop()
 
@@ -73,7 +74,7 @@ class JetStreamInbox:
 
     async def receive(self, limit: int, timeout: float | None) -> Sequence[Incoming]:
         """Up to `limit` messages, as soon as there is one; none after `timeout` seconds (None: no limit)."""
-        if self._pump is None:
+        if self._pump is None and not self._closed:
             self._pump = asyncio.create_task(self._keep_pulling(), name="amends-nats-inbox")
             self._pump.add_done_callback(lambda _: self._arrived.set())
         try:
@@ -112,6 +113,9 @@ class JetStreamInbox:
 
     async def close(self) -> None:
         """Stop pulling, and give back what was not received, so that another worker gets it at once."""
+        if self._closed:
+            return
+        self._closed = True
         self._unlisten()
         if self._pump is not None:
             self._pump.cancel()
@@ -132,9 +136,10 @@ class JetStreamInbox:
         self._attend.set()
 
     async def _arrival(self) -> None:
+        if self._closed:
+            raise BrokerClosed("the inbox has been closed")
         if self._pump is not None and self._pump.done():
             self._pump.result()
-            raise asyncio.CancelledError  # closed while somebody receives
         self._arrived.clear()
         await self._arrived.wait()
 

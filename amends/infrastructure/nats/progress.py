@@ -9,7 +9,7 @@ from typing import Any
 
 from amends.infrastructure.broker import ConsumerSpec
 from amends.infrastructure.nats.api import Api
-from amends.infrastructure.nats.subjects import covers, minimal
+from amends.infrastructure.subjects import covers, minimal
 
 
 async def handled_until(api: Api, spec: ConsumerSpec) -> datetime | None:

@@ -12,8 +12,8 @@ from nats import errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from amends.infrastructure import encoding
 from amends.infrastructure.broker import NotStored, PublishFailed
-from amends.infrastructure.nats import headers
 from amends.infrastructure.ports import Outgoing
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _NO_STREAM: Final = "no stream takes this subject, or JetStream is not there"
 class _Batch:
     """The messages of one call, by their place in it, until each is stored or refused."""
 
-    def __init__(self, messages: Sequence[headers.Encoded]) -> None:
+    def __init__(self, messages: Sequence[encoding.Encoded]) -> None:
         self.messages = messages
         self.to_send = deque(range(len(messages)))
         self.unanswered: dict[str, int] = {}  # reply subject -> place
@@ -46,7 +46,7 @@ class JetStreamPublisher:
     created again within that time, so it is no refusal yet.
     """
 
-    def __init__(self, broker: Broker, window: int, no_stream_within: float = 5.0) -> None:
+    def __init__(self, broker: Broker, window: int, no_stream_within: float) -> None:
         self._broker = broker
         self._window = window
         self._no_stream_within = no_stream_within
@@ -89,9 +89,9 @@ class JetStreamPublisher:
         if self._subscription is not None and not self._broker.client.is_closed:
             await self._subscription.unsubscribe()
 
-    def _encode(self, messages: Sequence[Outgoing]) -> list[headers.Encoded]:
-        encoded = headers.encode(messages)
-        headers.check_sizes(encoded, self._broker.client.max_payload)
+    def _encode(self, messages: Sequence[Outgoing]) -> list[encoding.Encoded]:
+        encoded = encoding.encode(messages)
+        encoding.check_sizes(encoded, self._broker.client.max_payload)
         return encoded
 
     async def _subscribe(self) -> None:
@@ -108,7 +108,7 @@ class JetStreamPublisher:
         if batch.connection is not connection:
             self._take_back(batch)
             batch.connection = connection
-            headers.check_sizes(batch.messages, self._broker.client.max_payload)  # it may be another server
+            encoding.check_sizes(batch.messages, self._broker.client.max_payload)  # it may be another server
         post = self._broker.client.post
         try:
             while batch.to_send and self._has_room():
