@@ -34,7 +34,7 @@ class Migration:
 
 
 async def migrate(conninfo: str, package: str, schema: str) -> None:
-    """Apply to `schema` (made if it is missing) the `NNN_name.sql` files of the folder `package` not applied yet.
+    """Apply the files `NNN_name.sql` of the folder `package` to `schema`, which is made if it is missing.
 
     Files name their tables without a schema. All of them run in one transaction under an advisory lock, so
     programs that start at once wait for each other. Raises `MigrationRefused` when a number was applied under
@@ -54,13 +54,13 @@ async def migrate(conninfo: str, package: str, schema: str) -> None:
                 await _apply(connection, package, migration)
             elif recorded != migration.name:
                 raise MigrationRefused(
-                    f"schema {schema!r}: expected migration {migration.version} of {package} to be {migration.name!r}, "
-                    f"but {recorded!r} was applied; never rename or replace a file that was released, add a new one"
+                    f"schema {schema!r}: expected migration {migration.version} of {package} to be "
+                    f"{migration.name!r}, but {recorded!r} was applied; add files, never rename one"
                 )
 
 
 def read_migrations(package: str) -> list[Migration]:
-    """The migrations in a package folder, in order. Raises `MigrationRefused` when they do not count 1, 2, 3 …"""
+    """The migrations in a package folder, in order. Raises `MigrationRefused` unless they count 1, 2, 3 …"""
     found = [
         Migration(int(match[1]), match[0], entry.read_text(encoding="utf-8"))
         for entry in files(package).iterdir()

@@ -1,0 +1,89 @@
+"""A connection to PostgreSQL that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import TracebackType
+from typing import Final, Self
+
+import psycopg
+from psycopg import AsyncConnection, IsolationLevel
+
+_LOG: Final = logging.getLogger("amends.postgres")
+_LONGEST_PAUSE: Final = 5.0
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the transaction may succeed when tried again: the server was away, or chose it as a victim."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, psycopg.OperationalError)
+    return state[:2] in {"08", "40", "53"} or state in {"57P01", "57P02", "57P03", "57P05", "25P03"}
+
+
+class Link:
+    """One connection, made again when it breaks. For one task at a time.
+
+    `durable=False` asks for asynchronous commits: for writes whose loss is harmless.
+    """
+
+    def __init__(self, conninfo: str, *, name: str, autocommit: bool = False, durable: bool = True) -> None:
+        self._conninfo = conninfo
+        self._name = name
+        self._autocommit = autocommit
+        self._durable = durable
+        self._connection: AsyncConnection | None = None
+        self._failures = 0
+
+    async def __aenter__(self) -> Self:
+        """Connect; here a failure is raised, later ones are waited out."""
+        self._connection = await self._connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._drop()
+
+    async def get(self) -> AsyncConnection:
+        """The connection; after a failure, a new one once the server is back, however long that takes."""
+        while self._connection is None or self._connection.closed or self._connection.broken:
+            await self._drop()
+            await asyncio.sleep(min(0.05 * 2**self._failures, _LONGEST_PAUSE) if self._failures else 0)
+            try:
+                self._connection = await self._connect()
+            except psycopg.OperationalError as error:
+                self._failures = min(self._failures + 1, 16)
+                _LOG.warning("%s: PostgreSQL cannot be reached, trying again: %s", self._name, error)
+        return self._connection
+
+    async def failed(self, error: psycopg.Error) -> None:
+        """Tell that work failed. Drops the connection unless only a transaction was its victim."""
+        _LOG.warning("%s: the transaction is tried again: %s", self._name, error)
+        if (error.sqlstate or "").startswith("40"):
+            return
+        self._failures = min(self._failures + 1, 16)
+        await self._drop()
+
+    def succeeded(self) -> None:
+        """Tell that work went well: the next failure pauses briefly again."""
+        self._failures = 0
+
+    async def _connect(self) -> AsyncConnection:
+        connection = await AsyncConnection.connect(
+            self._conninfo, autocommit=True, application_name=self._name
+        )
+        if not self._durable:
+            await connection.execute("SET synchronous_commit TO off")
+        await connection.set_autocommit(self._autocommit)
+        # The locks and the snapshots of the participant and of the outbox are thought out for this level.
+        await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        return connection
+
+    async def _drop(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

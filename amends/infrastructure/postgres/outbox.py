@@ -1,0 +1,101 @@
+"""Messages that are recorded with what they tell of, and published after the commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, LiteralString
+
+from psycopg import AsyncConnection
+from psycopg.rows import scalar_row, tuple_row
+
+from amends.infrastructure.ports import Outgoing
+from amends.infrastructure.postgres.migrate import migrate
+from amends.infrastructure.postgres.queries import load
+
+CHANNEL: Final = "amends_outbox"
+"""The NOTIFY channel that wakes relays; the payload is the schema."""
+
+_MIGRATIONS: Final = "amends.infrastructure.postgres.outbox_migrations"
+_QUERIES: Final = "amends.infrastructure.postgres.outbox_sql"
+_WAKE: Final[LiteralString] = "SELECT pg_notify(%s, %s)"
+
+
+async def migrate_outbox(conninfo: str, schema: str) -> None:
+    """Make the outbox's table in `schema`, or bring it up to date."""
+    await migrate(conninfo, _MIGRATIONS, schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A message in the outbox, and its place there."""
+
+    position: int
+    message: Outgoing
+
+
+class Outbox:
+    """The outbox table of one schema. Every method works on the connection that it is given."""
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        self._enqueue = load(_QUERIES, "enqueue", schema)
+        self._unpublished = load(_QUERIES, "unpublished", schema)
+        self._published = load(_QUERIES, "published", schema)
+        self._lost = load(_QUERIES, "lost", schema)
+        self._prune = load(_QUERIES, "prune", schema)
+
+    async def enqueue(
+        self, tx: AsyncConnection, messages: Sequence[Outgoing], *, wake: bool = True
+    ) -> list[Recorded]:
+        """Record messages in the caller's transaction; `wake` tells the relays at its commit."""
+        if not messages:
+            return []
+        cursor = tx.cursor(row_factory=scalar_row)
+        await cursor.execute(
+            self._enqueue,
+            {
+                "ids": [message.message_id for message in messages],
+                "subjects": [message.subject for message in messages],
+                "headers": [json.dumps(dict(message.headers)) for message in messages],
+                "bodies": [message.body for message in messages],
+            },
+        )
+        positions = [int(position) for position in await cursor.fetchall()]
+        if wake:
+            await tx.execute(_WAKE, [CHANNEL, self.schema])
+        return [Recorded(*pair) for pair in zip(positions, messages, strict=True)]
+
+    async def unpublished(
+        self, connection: AsyncConnection, limit: int, *, after: int = 0, grace: timedelta = timedelta(0)
+    ) -> list[Recorded]:
+        """Messages not marked as published, beyond a position and recorded at least `grace` ago."""
+        cursor = connection.cursor(row_factory=tuple_row)
+        await cursor.execute(self._unpublished, {"after": after, "grace": grace, "limit": limit})
+        return [
+            Recorded(
+                position,
+                Outgoing(
+                    message_id=message_id,
+                    subject=subject,
+                    headers=json.loads(headers),
+                    body=body,
+                    deduplication_id=f"{message_id}/{losses}" if losses else message_id,
+                ),
+            )
+            for position, message_id, subject, headers, body, losses in await cursor.fetchall()
+        ]
+
+    async def mark_published(self, connection: AsyncConnection, messages: Sequence[Recorded]) -> None:
+        """Remember that the broker has stored these."""
+        await connection.execute(self._published, {"positions": [each.position for each in messages]})
+
+    async def mark_lost(self, connection: AsyncConnection) -> int:
+        """Have everything that is still kept published once more; returns how many messages that is."""
+        return (await connection.execute(self._lost)).rowcount
+
+    async def prune(self, connection: AsyncConnection, keep: timedelta, limit: int = 1000) -> int:
+        """Delete up to `limit` messages published longer ago than `keep`; returns how many it were."""
+        return (await connection.execute(self._prune, {"keep": keep, "limit": limit})).rowcount

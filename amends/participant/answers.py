@@ -1,0 +1,115 @@
+"""Answers and dead letters as messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+from uuid import UUID, uuid5
+
+from amends.domain import wire
+from amends.domain.wire import Outcome
+from amends.infrastructure.ports import Incoming, Outgoing
+from amends.participant.errors import AnswerTooLarge
+from amends.participant.memory import Answer
+
+DEAD_REASON: Final = "Amends-Dead-Reason"
+DEAD_SUBJECT: Final = "Amends-Dead-Subject"
+DEAD_SEQUENCE: Final = "Amends-Dead-Sequence"
+DEAD_CUT: Final = "Amends-Dead-Cut"  # the size of a body that did not fit with the reason beside it
+
+_NAMES: Final = UUID("3c0c1f0e-8a4b-5d53-9d0a-5b6c2f1d7e10")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_COPIED: Final = (
+    wire.SAGA_ID,
+    wire.SAGA,
+    wire.KEY,
+    wire.STEP,
+    wire.DIRECTION,
+    wire.ROUND,
+    wire.ATTEMPT,
+    wire.CE_SUBJECT,
+    wire.TRACEPARENT,
+    wire.TRACESTATE,
+)
+_LONGEST_REASON: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes the messages of one participant; `limit` is how many bytes one may have, headers included."""
+
+    namespace: str
+    name: str
+    limit: int
+
+    def reply(
+        self, message: Incoming, answer: Answer, subjects: tuple[str, str, str], now: datetime
+    ) -> Outgoing:
+        """The event that answers a command message; `subjects` as `wire.reply_subjects` gives them.
+
+        Its id is a function of command id and outcome, so that a command delivered again is answered with
+        the same message. Raises `AnswerTooLarge`.
+        """
+        command_id = message.headers[wire.CE_ID]
+        succeeded, rejected, failed = subjects
+        event = {Outcome.SUCCEEDED: succeeded, Outcome.REJECTED: rejected}.get(answer.outcome, failed)
+        identity = str(uuid5(_NAMES, f"{command_id}/{answer.outcome}"))
+        headers = {name: plain(message.headers[name]) for name in _COPIED if name in message.headers}
+        headers |= {
+            wire.CE_SPECVERSION: "1.0",
+            wire.CE_ID: identity,
+            wire.CE_SOURCE: f"/amends/{self.namespace}/{self.name}",
+            wire.CE_TYPE: event,
+            wire.CE_TIME: now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            wire.CAUSATION_ID: command_id,
+            wire.OUTCOME: str(answer.outcome),
+        }
+        size = _size(headers, answer.body)
+        if size > self.limit:
+            raise AnswerTooLarge(
+                f"the answer on {event} has {size} bytes, headers included; a message can have {self.limit}. "
+                "Store what is large, and answer with where it is"
+            )
+        return Outgoing(identity, wire.event_subject(self.namespace, event), headers, answer.body, identity)
+
+    def dead_letter(self, message: Incoming, reason: str) -> Outgoing:
+        """The message on `ns.dead.<participant>`: the original, with the reason and where it came from."""
+        identity = dead_letter_id(message)
+        headers = {
+            name: plain(value)
+            for name, value in message.headers.items()
+            if _HEADER_NAME.fullmatch(name) and not name.lower().startswith("nats-")
+        }
+        headers.setdefault(wire.CE_ID, identity)
+        headers[DEAD_REASON] = plain(plain(reason)[:_LONGEST_REASON])
+        headers[DEAD_SUBJECT] = plain(message.subject)
+        headers[DEAD_SEQUENCE] = str(message.sequence)
+        body = message.body
+        if _size(headers, body) > self.limit:
+            headers[DEAD_CUT] = str(len(body))
+            body = body[: max(0, self.limit - _size(headers, b""))]
+        return Outgoing(identity, wire.dead_subject(self.namespace, self.name), headers, body, identity)
+
+
+def dead_letter_id(message: Incoming) -> str:
+    """The same for every delivery of one message."""
+    told = f"{message.subject}\n{message.headers.get(wire.CE_ID, message.sequence)}\n"
+    return str(uuid5(_NAMES, plain(told) + sha256(message.body).hexdigest()))
+
+
+def plain(text: str) -> str:
+    """Text as one line of printable ASCII, which every header and every column can carry."""
+    if not text.isascii():
+        text = text.encode("ascii", errors="backslashreplace").decode("ascii")
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return text.strip()
+
+
+def _size(headers: Mapping[str, str], body: bytes) -> int:
+    written = sum(len(name) + len(value) + 4 for name, value in headers.items())
+    return len(body) + written + 128  # the version line, and the deduplication id that the publisher adds

@@ -1,0 +1,146 @@
+"""The participant's own rows: statements whose number does not grow with the batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from psycopg import AsyncConnection
+from psycopg.rows import scalar_row, tuple_row
+
+from amends.domain.wire import Direction, Outcome
+from amends.infrastructure.ports import Incoming
+from amends.infrastructure.postgres.queries import load
+from amends.participant.answers import dead_letter_id, plain
+from amends.participant.memory import Key, Memory
+from amends.participant.requests import Request
+
+_QUERIES: Final = "amends.participant.sql"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be handled, and why."""
+
+    message: Incoming
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request, and the subject of the forward command that its key belongs to."""
+
+    request: Request
+    action: str
+
+
+class Ledger:
+    """What is promised, in the tables of one schema. Every method works in the caller's transaction."""
+
+    def __init__(self, schema: str, horizon: timedelta) -> None:
+        self.horizon = horizon
+        names = ("claim_keys", "lock_keys", "recall", "save_keys", "remember", "bury", "forget")
+        self._sql = {name: load(_QUERIES, name, schema) for name in names}
+
+    async def load(self, tx: AsyncConnection, claims: Sequence[Claim]) -> Memory:
+        """Insert or lock the rows of all keys that a batch is about, and read what they say."""
+        fresh = await self._claim(tx, claims)
+        keys = await self._lock(tx, claims, fresh)
+        commands = [claim.request.command_id for claim in claims]
+        own = [claim.request.key for claim in claims if claim.request.direction is Direction.COMPENSATE]
+        cursor = tx.cursor(row_factory=tuple_row)
+        await cursor.execute(
+            self._sql["recall"],
+            {"kinds": ["command"] * len(commands) + ["key"] * len(own), "ids": commands + own},
+        )
+        rows = await cursor.fetchall()
+        return Memory(
+            now=rows[0][0],
+            horizon=self.horizon,
+            keys=keys,
+            failed={identity: body for _, kind, identity, body in rows if kind == "command"},
+            refused={identity: body for _, kind, identity, body in rows if kind == "key"},
+        )
+
+    async def save(self, tx: AsyncConnection, memory: Memory, dead: Sequence[DeadLetter]) -> None:
+        """Write what a batch made of its keys, and what could not be handled."""
+        if changed := list(memory.changed()):
+            await tx.execute(
+                self._sql["save_keys"],
+                {
+                    "keys": [key.forward_key for key in changed],
+                    "outcomes": [key.outcome for key in changed],
+                    "answers": [key.answer for key in changed],
+                    "compensated": [key.compensated for key in changed],
+                    "undone": [key.compensation_answer for key in changed],
+                },
+            )
+        if memory.new_failed or memory.new_refused:
+            commands, own = memory.new_failed, memory.new_refused
+            await tx.execute(
+                self._sql["remember"],
+                {
+                    "kinds": ["command"] * len(commands) + ["key"] * len(own),
+                    "ids": [*commands, *own],
+                    "keys": [*commands.values(), *own.values()],
+                    "bodies": [
+                        *(memory.failed[each] for each in commands),
+                        *(memory.refused[each] for each in own),
+                    ],
+                },
+            )
+        if dead:
+            await self._bury(tx, dead)
+
+    async def forget(self, tx: AsyncConnection, limit: int = 1000) -> int:
+        """Delete up to `limit` keys beyond the horizon; returns how many it were."""
+        cursor = tx.cursor(row_factory=scalar_row)
+        await cursor.execute(self._sql["forget"], {"horizon": self.horizon, "limit": limit})
+        return int(await cursor.fetchone() or 0)
+
+    async def _claim(self, tx: AsyncConnection, claims: Sequence[Claim]) -> set[str]:
+        cursor = tx.cursor(row_factory=scalar_row)
+        await cursor.execute(
+            self._sql["claim_keys"],
+            {
+                "keys": [claim.request.forward_key for claim in claims],
+                "actions": [claim.action for claim in claims],
+                "opened": [claim.request.opened for claim in claims],
+                "horizon": self.horizon,
+            },
+        )
+        return set(await cursor.fetchall())
+
+    async def _lock(self, tx: AsyncConnection, claims: Sequence[Claim], fresh: set[str]) -> dict[str, Key]:
+        cursor = tx.cursor(row_factory=tuple_row)
+        await cursor.execute(
+            self._sql["lock_keys"], {"keys": list({claim.request.forward_key for claim in claims})}
+        )
+        return {
+            forward_key: Key(
+                forward_key=forward_key,
+                action=action,
+                outcome=Outcome(outcome) if outcome else None,
+                answer=answer,
+                compensated=compensated,
+                compensation_answer=undone,
+                fresh=forward_key in fresh,
+            )
+            for forward_key, action, outcome, answer, compensated, undone in await cursor.fetchall()
+        }
+
+    async def _bury(self, tx: AsyncConnection, dead: Sequence[DeadLetter]) -> None:
+        await tx.execute(
+            self._sql["bury"],
+            {
+                "ids": [dead_letter_id(each.message) for each in dead],
+                "reasons": [plain(each.reason) for each in dead],
+                "subjects": [plain(each.message.subject) for each in dead],
+                "headers": [json.dumps(dict(each.message.headers)) for each in dead],
+                "bodies": [each.message.body for each in dead],
+                "received": [each.message.received for each in dead],
+            },
+        )
