@@ -212,3 +212,15 @@ def test_what_the_first_release_stored_means_the_same_for_ever() -> None:
     assert (recorded.payload, recorded.forward_key, recorded.trace) == ({"amount": "5.00"}, None, "")
     assert isinstance(rejected, e.CommandRejected)
     assert (rejected.code, rejected.reason, rejected.details, rejected.attempt) == ("", "", None, 1)
+
+
+def test_the_hash_covers_saga_version_type_and_bytes() -> None:
+    digests = {
+        history.digest(UUID(int=1), 1, "a:1", b"{}"),
+        history.digest(UUID(int=2), 1, "a:1", b"{}"),
+        history.digest(UUID(int=1), 2, "a:1", b"{}"),
+        history.digest(UUID(int=1), 1, "a:2", b"{}"),
+        history.digest(UUID(int=1), 1, "a:1", b"{} "),
+        history.digest(UUID(int=1), 1, "a:1{", b"}"),
+    }
+    assert len(digests) == 6
