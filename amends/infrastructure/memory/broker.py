@@ -47,14 +47,11 @@ class MemoryBroker:
         begin: Mapping[str, int] | None = None,
     ) -> dict[str, int]:
         """Create what is missing, and check what is there. Raises ConfiguredOtherwise."""
-        for spec in streams:
-            self._ensure_stream(spec)
-        for spec in consumers:
-            self._ensure_consumer(spec, (begin or {}).get(spec.place))
+        for each in streams:
+            self._ensure_stream(each)
+        found = {spec.place: self._ensure_consumer(spec, (begin or {}).get(spec.place)) for spec in consumers}
         self._news()
-        return {
-            spec.place: self._streams[spec.stream].consumers[spec.durable].acknowledged for spec in consumers
-        }
+        return {place: consumer.acknowledged for place, consumer in found.items()}
 
     def inbox(self, consumers: Sequence[ConsumerSpec], *, buffer: int = 1000) -> MemoryInbox:
         """Messages of these consumers; `buffer` is not used."""
@@ -110,14 +107,14 @@ class MemoryBroker:
         elif found.spec != spec:
             _refuse(f"stream {spec.name}", asdict(spec), asdict(found.spec), {"replicas"})
 
-    def _ensure_consumer(self, spec: ConsumerSpec, begin: int | None) -> None:
+    def _ensure_consumer(self, spec: ConsumerSpec, begin: int | None) -> Consumer:
         stream = self._streams[spec.stream]
         found = stream.consumers.get(spec.durable)
         filters = minimal(spec.filter_subjects)
         if found is None:
             start = begin or (stream.last + 1 if spec.deliver == "new" else 1)
-            stream.consumers[spec.durable] = Consumer(spec, stream, start, filters)
-            return
+            created = stream.consumers[spec.durable] = Consumer(spec, stream, start, filters)
+            return created
         _refuse(
             f"consumer {spec.durable} of stream {spec.stream}",
             asdict(spec),
@@ -125,6 +122,7 @@ class MemoryBroker:
             {"filter_subjects", "deliver"},
         )
         found.extend(filters)
+        return found
 
 
 class MemoryPublisher:

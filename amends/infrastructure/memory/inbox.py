@@ -111,10 +111,9 @@ class MemoryInbox:
         return [_incoming(message, consumer, now) for message, consumer in ready[:limit]]
 
     def _next_moment(self, until: datetime | None, now: datetime) -> float | None:
-        """In how many seconds something happens by itself: the time is up, or a message is delivered again."""
-        moments = [
-            each.next_redelivery() for each in self._consumers() if each.spec.durable not in self._paused
-        ]
+        """In how many seconds something happens by itself: the time is up, or there is a redelivery."""
+        active = (each for each in self._consumers() if each.spec.durable not in self._paused)
+        moments = (each.next_redelivery() for each in active)
         first = min((each for each in (until, *moments) if each is not None), default=None)
         return None if first is None else max((first - now).total_seconds(), 0.0)
 
