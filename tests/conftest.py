@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,11 +21,14 @@ from psycopg import sql
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.settings import Settings
 
+_PLENTY = 4 * 1024**3
+
 
 class DatabaseFrom(Protocol):
     """Clones a database from the template `template`, which `migrate` fills the first time, given its URL.
 
-    `migrate` must have closed its connections when it returns: nobody can clone what somebody is connected to.
+    `migrate` must have closed its connections when it returns: nobody can clone what somebody is connected
+    to.
     """
 
     async def __call__(self, template: str, migrate: Callable[[str], Awaitable[None]]) -> str: ...
@@ -39,10 +43,12 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def servers(shared_folder: Path) -> Iterator[Servers]:
-    """PostgreSQL and NATS, the same for all processes of a parallel run. The last one out deletes their data."""
+    """PostgreSQL and NATS, the same for all processes of a parallel run. The last one out deletes their
+    data.
+    """
     with (shared_folder / "users.lock").open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        opened = Servers(Settings(data_dir=shared_folder / "servers"))
+        opened = Servers(Settings(data_dir=_data_folder(shared_folder)))
         _run(opened.__aenter__())
         try:
             yield opened
@@ -77,7 +83,9 @@ async def database_from(servers: Servers, shared_folder: Path) -> AsyncIterator[
             await _make_template(servers, template, migrate)
             await _execute(
                 servers,
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)),
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                    sql.Identifier(name), sql.Identifier(template)
+                ),
             )
         made.append(await servers.database(name))
         return made[-1]
@@ -87,18 +95,18 @@ async def database_from(servers: Servers, shared_folder: Path) -> AsyncIterator[
         await _drop(servers, url)
 
 
-async def _make_template(
-    servers: Servers, template: str, migrate: Callable[[str], Awaitable[None]]
-) -> None:
+async def _make_template(servers: Servers, template: str, migrate: Callable[[str], Awaitable[None]]) -> None:
     async with await psycopg.AsyncConnection.connect(servers.database_url) as connection:
         cursor = await connection.execute("SELECT FROM pg_database WHERE datname = %s", [template])
-        if await cursor.fetchone():
+        if await cursor.fetchone() is not None:
             return
     unfinished = f"{template}_{token_hex(6)}"
     await migrate(await servers.database(unfinished))
     await _execute(
         servers,
-        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(unfinished), sql.Identifier(template)),
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+            sql.Identifier(unfinished), sql.Identifier(template)
+        ),
     )
 
 
@@ -110,6 +118,20 @@ async def _drop(servers: Servers, url: str) -> None:
 async def _execute(servers: Servers, statement: sql.Composed) -> None:
     async with await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection:
         await connection.execute(statement)
+
+
+def _data_folder(shared_folder: Path) -> Path:
+    """In memory where there is plenty: a database consists of 300 files, and each test has one.
+
+    The servers sync as ever, and a process that is killed loses no more than on a disk; only power failures
+    differ.
+    """
+    memory = Path("/dev/shm")
+    usable = memory.is_dir() and not os.statvfs(memory).f_flag & os.ST_NOEXEC
+    if usable and shutil.disk_usage(memory).free > _PLENTY:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        return memory / f"amends-tests-{run}"
+    return shared_folder / "servers"
 
 
 @contextmanager

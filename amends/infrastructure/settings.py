@@ -72,10 +72,11 @@ class Settings(BaseSettings):
     nats_sync_interval: SyncInterval = "1s"
     """How often the embedded JetStream syncs to disk: `always`, or a time like `500ms`, `1s`, `2m`.
 
-    The server acknowledges before it syncs, and left alone it syncs every two minutes. PostgreSQL is the truth
-    here: whatever JetStream loses is sent again by the process manager and the participants, out of their
-    databases. Only publishers that keep no outbox have something to lose in a power failure; one second bounds
-    that, at next to no cost. `always` takes away even that second, and about halves the throughput."""
+    The server acknowledges before it syncs, and left alone it syncs every two minutes. PostgreSQL is the
+    truth here: whatever JetStream loses is sent again by the process manager and the participants, out of
+    their databases. Only publishers that keep no outbox have something to lose in a power failure; one
+    second bounds that, at next to no cost. `always` takes away even that second, and about halves the
+    throughput."""
 
     batch_size: Annotated[int, Field(ge=1, le=10_000)] = 200
     """Most messages that a worker takes into one transaction."""

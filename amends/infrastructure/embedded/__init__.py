@@ -1,10 +1,13 @@
-"""PostgreSQL and NATS without an installation: whichever of the two has no URL in the settings runs embedded."""
+"""PostgreSQL and NATS without an installation: whichever of the two has no URL in the settings runs
+embedded.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Never, Self
 from urllib.parse import quote, urlsplit
@@ -25,11 +28,12 @@ __all__ = ["Servers"]
 class Servers:
     """The servers that the settings name; those that they do not name are embedded in `data_dir`.
 
-    An async context manager. Embedded servers run for as long as any process on this machine has the folder's servers
-    open, and are restarted if they die; clients need only reconnect. `on_progress` is told, in a few words, what a
-    first start is busy with; it is called in the event loop.
+    An async context manager. Embedded servers run for as long as any process on this machine has the
+    folder's servers open, and are restarted if they die; clients need only reconnect. `on_progress` is
+    told, in a few words, what a first start is busy with; it is called in the event loop.
 
-    Entering raises EmbeddedUnavailable where embedded servers cannot run, and EmbeddedFailed where they do not start.
+    Entering raises EmbeddedUnavailable where embedded servers cannot run, and EmbeddedFailed where they do
+    not start.
     """
 
     def __init__(self, settings: Settings, on_progress: Callable[[str], None] | None = None) -> None:
@@ -65,11 +69,12 @@ class Servers:
     def _new_link(self, needs: list[str]) -> KeeperLink:
         if sys.platform == "win32":
             raise EmbeddedUnavailable(
-                "The embedded servers run on Linux and macOS. Here, set AMENDS_DATABASE_URL and AMENDS_NATS_URL to "
+                "The embedded servers run on Linux and macOS. Here, set AMENDS_DATABASE_URL and "
+                "AMENDS_NATS_URL to "
                 "servers of your own."
             )
-        from amends.infrastructure.embedded.folder import Folder  # noqa: PLC0415 - not for Windows
-        from amends.infrastructure.embedded.link import KeeperLink  # noqa: PLC0415
+        from amends.infrastructure.embedded.folder import Folder
+        from amends.infrastructure.embedded.link import KeeperLink
 
         self._folder = Folder(self._settings.data_dir)
         return KeeperLink(self._folder, needs, self._settings.nats_sync_interval, self._progress_in_loop())
@@ -80,7 +85,7 @@ class Servers:
 
     @property
     def database_url(self) -> str:
-        """PostgreSQL of the process manager."""
+        """PostgreSQL of the process manager. Raises EmbeddedFailed once embedded servers were given up."""
         return self._url(self._settings.database_url, "postgres")
 
     @property
@@ -93,6 +98,8 @@ class Servers:
             return given.get_secret_value()
         if self._link is None:
             raise RuntimeError("Servers is a context manager: `async with Servers(settings) as servers:`")
+        if self._link.failed.done():
+            raise self._given_up()
         return str(self._link.servers[name]["url"])
 
     async def database(self, name: str) -> str:
@@ -105,8 +112,8 @@ class Servers:
     async def participant_database(self, participant: str) -> str:
         """The URL of a participant's own database.
 
-        Of `participant_database_url`, used as it is, where that is set; else a database `NAMESPACE_PARTICIPANT` on
-        the server of `database_url`, created if it is missing.
+        Of `participant_database_url`, used as it is, where that is set; else a database
+        `NAMESPACE_PARTICIPANT` on the server of `database_url`, created if it is missing.
         """
         given = self._settings.participant_database_url
         if given is not None:
@@ -114,12 +121,27 @@ class Servers:
         return await self.database(f"{self._settings.namespace}_{participant}")
 
     async def watch(self) -> Never:
-        """Wait until the embedded servers are given up, and raise EmbeddedFailed; wait for ever while they run."""
-        if self._link is None:
-            await asyncio.get_running_loop().create_future()
-        else:
-            await asyncio.wrap_future(self._link.failed)
-        raise AssertionError("unreachable")
+        """Wait until the embedded servers are given up, and raise EmbeddedFailed; wait for ever while they
+        run.
+        """
+        loop = asyncio.get_running_loop()
+        given_up = asyncio.Event()
+
+        def pass_on(
+            _: Future[None],
+        ) -> None:  # not wrap_future: a cancelled wait would cancel what others await
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(given_up.set)
+
+        if self._link:
+            self._link.failed.add_done_callback(pass_on)
+        await given_up.wait()
+        raise self._given_up()
+
+    def _given_up(self) -> BaseException:
+        error = self._link.failed.exception() if self._link else None
+        assert error is not None
+        return error
 
     @property
     def folder(self) -> Folder:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from amends.infrastructure.errors import EmbeddedUnavailable
 
-# PostgreSQL refuses to run as root, and initdb wants an account with a name. No user is added to the machine:
-# `nobody` is on every one, and owns nothing there. An account `postgres` is passed by on purpose: where there is one,
-# a real cluster belongs to it, which our server could then read and ours could be read by.
+# PostgreSQL refuses to run as root, and initdb wants an account with a name. No user is added to the
+# machine: `nobody` is on every one, and owns nothing there. An account `postgres` is passed by on purpose:
+# where there is one, a real cluster belongs to it, which our server could then read and ours could be read
+# by.
 _CANDIDATES = ("nobody", "daemon")
 
 
@@ -23,7 +24,9 @@ class Account:
     gid: int
 
     def can_run(self, program: Path) -> bool:
-        """Whether the account reaches and executes the program. Tried, since modes alone do not tell (ACL, noexec)."""
+        """Whether the account reaches and executes the program. Tried, since modes alone do not tell (ACL,
+        noexec).
+        """
         try:
             return self._run([str(program), "--version"])
         except PermissionError:
@@ -34,7 +37,7 @@ class Account:
         return self._run(["/bin/sh", "-c", 'cd -- "$1" && test -w .', "sh", str(folder)])
 
     def _run(self, arguments: list[str]) -> bool:
-        result = subprocess.run(
+        result = subprocess.run(  # noqa: S603 - its arguments are our own
             arguments,
             user=self.uid,
             group=self.gid,
@@ -47,8 +50,9 @@ class Account:
 
 
 def server_account() -> Account | None:
-    """Whom the servers run as: None, the present user, unless that is root."""
+    """Whom the servers run as: None, the present user, unless that is root. Raises EmbeddedUnavailable."""
     if os.geteuid() != 0:
+        _check_named(os.geteuid())
         return None
     for name in _CANDIDATES:
         try:
@@ -57,6 +61,18 @@ def server_account() -> Account | None:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
     raise EmbeddedUnavailable(
-        f"PostgreSQL does not run as root, and none of the accounts {', '.join(_CANDIDATES)} is on this machine. Run "
+        f"PostgreSQL does not run as root, and none of the accounts {', '.join(_CANDIDATES)} is on this "
+        "machine. Run "
         "Amends as an ordinary user, or set AMENDS_DATABASE_URL and AMENDS_NATS_URL to servers of your own."
     )
+
+
+def _check_named(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise EmbeddedUnavailable(
+            f"PostgreSQL runs only for a user with a name, and user {uid} has none on this machine: add a "
+            "line for it "
+            "to /etc/passwd, or set AMENDS_DATABASE_URL and AMENDS_NATS_URL to servers of your own."
+        ) from None

@@ -22,7 +22,8 @@ def beside(url: str, name: str) -> str:
 
 
 async def create_if_missing(url: str, name: str, maintenance: str) -> str:
-    """The URL of the database `name` on the server of `url`, created if need be by way of the database `maintenance`.
+    """The URL of the database `name` on the server of `url`, created if need be by way of the database
+    `maintenance`.
 
     Safe when two create it at once. Raises DatabaseNotCreated.
     """
@@ -39,8 +40,10 @@ async def create_if_missing(url: str, name: str, maintenance: str) -> str:
                 pass  # somebody else created it just now
             except errors.InsufficientPrivilege as error:
                 raise DatabaseNotCreated(
-                    f"The database {name!r} was expected on {connection.info.host} and is missing, and the user "
-                    f"{connection.info.user} may not create it: {error}. Create it as an administrator, with that user as "
+                    f"The database {name!r} was expected on {connection.info.host} and is missing, and the "
+                    "user "
+                    f"{connection.info.user} may not create it: {error}. Create it as an administrator, "
+                    "with that user as "
                     f"its owner, or allow the user to: ALTER ROLE … CREATEDB."
                 ) from error
     return beside(url, name)

@@ -2,9 +2,10 @@
 
     python -m amends.infrastructure.embedded.keeper DATA_DIR
 
-A client is a connection to the keeper's socket. It sends one line, what it needs; it gets lines back: progress, then
-where the servers are, again at every change. The system closes the connection however the client ends. When the last
-one is gone the keeper stops the servers and ends. Beside asyncio it needs the standard library alone.
+A client is a connection to the keeper's socket. It sends one line, what it needs; it gets lines back:
+progress, then where the servers are, again at every change. The system closes the connection however the
+client ends. When the last one is gone the keeper stops the servers and ends. Beside asyncio it needs the
+standard library alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from asyncio import StreamReader, StreamWriter
 from pathlib import Path
 from typing import Any
 
-from amends.infrastructure.embedded.account import server_account
+from amends.infrastructure.embedded.account import Account, server_account
 from amends.infrastructure.embedded.folder import Folder
 from amends.infrastructure.embedded.nats_server import NatsServer
 from amends.infrastructure.embedded.postgres_server import PostgresServer
@@ -35,7 +36,7 @@ _ASKS_WITHIN = 10.0
 class Keeper:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._account = server_account()
+        self._account: Account | None = None
         self._kept: dict[str, Kept] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._clients: dict[StreamWriter, list[str]] = {}
@@ -43,6 +44,7 @@ class Keeper:
         self._last_call: asyncio.TimerHandle | None = None
         self._failure: dict[str, str] | None = None
         self._said: str | None = None
+        self._sync_interval: str | None = None
 
     async def run(self) -> None:
         """Serve until the last client is gone, a signal comes, or a server does not stay up."""
@@ -50,6 +52,7 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._finish)
         try:
+            self._account = server_account()
             self._folder.settle(self._account)
         except EmbeddedUnavailable as error:
             self._fail(error)
@@ -103,13 +106,17 @@ class Keeper:
         for name in wish["needs"]:
             if name not in self._kept:
                 self._keep(self._server(name, wish))
-        if self._said:
+        if "nats" in wish["needs"] and wish["sync_interval"] != self._sync_interval:
+            note = f"NATS runs with the sync interval of its first client, {self._sync_interval}"
+            _send(writer, {"progress": note})
+        if self._said and not self._answers(writer):
             _send(writer, {"progress": self._said})
         self._tell(writer)
 
     def _server(self, name: str, wish: dict[str, Any]) -> Server:
         if name == "postgres":
             return PostgresServer(self._folder, self._account, self._say)
+        self._sync_interval = wish["sync_interval"]
         return NatsServer(self._folder, self._account, wish["sync_interval"], self._say)
 
     def _keep(self, server: Server) -> None:
@@ -143,12 +150,13 @@ class Keeper:
 
     def _tell(self, writer: StreamWriter) -> None:
         """Where the servers are that the client needs; silent until each of them has answered once."""
-        servers = [self._kept[name] for name in self._clients[writer]]
-        if all(one.reached for one in servers):
-            _send(
-                writer,
-                {"servers": {one.server.name: {"url": one.server.url(), "pid": one.pid} for one in servers}},
-            )
+        if self._answers(writer):
+            kept = {name: self._kept[name] for name in self._clients[writer]}
+            found = {name: {"url": one.server.url(), "pid": one.pid} for name, one in kept.items()}
+            _send(writer, {"servers": found})
+
+    def _answers(self, writer: StreamWriter) -> bool:
+        return all(self._kept[name].reached for name in self._clients[writer])
 
     async def _stop(self) -> None:
         for task in self._tasks.values():

@@ -1,7 +1,7 @@
 """Becomes a server process: gives up root, asks to be told of the keeper's death, and executes the server.
 
-Run by its path, as `python -I -S launcher.py KEEPER_PID SIGNAL UID GID PROGRAM ARGUMENT…`; UID -1 keeps the user. It
-imports the standard library alone, so that a server starts at once.
+Run by its path, as `python -I -S launcher.py KEEPER_PID SIGNAL UID GID PROGRAM ARGUMENT…`; UID -1 keeps the
+user. It imports the standard library alone, so that a server starts at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def main() -> None:
         os.setgid(gid)
         os.setuid(uid)
     if sys.platform == "linux":
-        # After setuid, which would clear it. Other systems have no such call: there the next keeper stops the server.
+        # After setuid, which would clear it. Other systems have no such call: there the next keeper stops
+        # the server.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
     if os.getppid() != keeper:
         sys.exit("the keeper is gone")

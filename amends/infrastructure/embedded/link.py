@@ -1,4 +1,6 @@
-"""A client's connection to the keeper of a data folder. Made of threads, so that it serves sync and async programs."""
+"""A client's connection to the keeper of a data folder. Made of threads, so that it serves sync and async
+programs.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 from typing import Any, BinaryIO
 
 import amends
@@ -23,6 +26,7 @@ from amends.infrastructure.errors import EmbeddedFailed, EmbeddedUnavailable
 _FAILURES = {one.__name__: one for one in (EmbeddedFailed, EmbeddedUnavailable)}
 _MOST_LOST_KEEPERS = 5
 _STABLE_AFTER = 10.0
+_TIDY_WITHIN = 1.0
 
 
 class LinkClosed(EmbeddedFailed):
@@ -32,7 +36,8 @@ class LinkClosed(EmbeddedFailed):
 class KeeperLink:
     """Keeps the servers of a folder alive for as long as it is open.
 
-    When the keeper dies, the link starts another. `failed` gets an exception when that, or the servers, are given up.
+    When the keeper dies, the link starts another. `failed` gets an exception when that, or the servers, are
+    given up.
     """
 
     def __init__(
@@ -45,7 +50,8 @@ class KeeperLink:
         self._on_progress = on_progress
         self._lock = Lock()
         self._socket: socket.socket | None = None
-        self._closed = False
+        self._thread: Thread | None = None
+        self._closed = Event()
 
     def open(self) -> None:
         """Connect, starting a keeper where there is none; return when all servers answer.
@@ -57,24 +63,34 @@ class KeeperLink:
         except BaseException:
             self.close()
             raise
-        Thread(target=self._watch, args=(lines,), name="amends-keeper-link", daemon=True).start()
+        self._thread = Thread(target=self._watch, args=(lines,), name="amends-keeper-link", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """Let go of the servers. Those of the last link are stopped, soon after."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             if self._socket:
-                self._hang_up(self._socket)
+                _hang_up(self._socket)
+        if self._thread and self._thread is not current_thread():
+            self._thread.join(_TIDY_WITHIN)
 
     def _connected(self) -> BinaryIO:
         for _ in range(_MOST_LOST_KEEPERS):
             lines = self._connect()
-            while line := lines.readline():
-                self._heed(line)
-                if self.servers:
+            try:
+                if self._hear_of_servers(lines):
                     return lines
+            except BaseException:
+                lines.close()
+                raise
+            lines.close()
             self._check_open()
         raise EmbeddedFailed(self._lost())
+
+    def _hear_of_servers(self, lines: BinaryIO) -> bool:
+        """False: the keeper went away first. It may have been about to end when we came."""
+        return any(self._heed(line) for line in _until_end(lines))
 
     def _connect(self) -> BinaryIO:
         # One at a time, so that several commands which start together start one keeper.
@@ -86,16 +102,21 @@ class KeeperLink:
                 connection = self._try_connect()
         if connection is None:
             raise EmbeddedFailed(self._lost())
+        lines = connection.makefile("rb")
+        connection.close()  # from now on it is closed with the file
         with self._lock:
             self._socket = connection
-            if self._closed:
-                self._hang_up(connection)
-        return connection.makefile("rb")
+            if self._closed.is_set():
+                _hang_up(connection)
+        return lines
 
     def _try_connect(self) -> socket.socket | None:
+        path = self._folder.keeper_socket
+        if not path.exists():
+            return None
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect(str(self._folder.keeper_socket))
+            connection.connect(str(path))
             connection.sendall(self._wish)
         except (FileNotFoundError, ConnectionError):
             connection.close()
@@ -106,7 +127,7 @@ class KeeperLink:
         """Start one and wait until it listens: the first one may still be stopping its servers."""
         environment = os.environ | {"PYTHONPATH": _import_path()}
         with self._folder.log("keeper").open("ab") as log:
-            keeper = subprocess.Popen(
+            keeper = subprocess.Popen(  # noqa: S603 - its arguments are our own
                 [sys.executable, "-P", "-m", "amends.infrastructure.embedded.keeper", str(self._folder.path)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -125,12 +146,13 @@ class KeeperLink:
 
     def _watch(self, lines: BinaryIO) -> None:
         lost = 0
-        while not self._closed:
+        while True:
             since = time.monotonic()
             try:
-                while line := lines.readline():
-                    self._heed(line)
-                if self._closed:
+                with lines:
+                    for line in _until_end(lines):
+                        self._heed(line)
+                if self._closed.is_set():
                     return
                 lost = 1 if time.monotonic() - since > _STABLE_AFTER else lost + 1
                 if lost >= _MOST_LOST_KEEPERS:
@@ -143,7 +165,8 @@ class KeeperLink:
                 self.close()
                 return
 
-    def _heed(self, line: bytes) -> None:
+    def _heed(self, line: bytes) -> bool:
+        """Take in what the keeper says; whether that was where the servers are."""
         message = json.loads(line)
         if "failed" in message:
             raise _FAILURES[message["kind"]](message["failed"])
@@ -151,26 +174,32 @@ class KeeperLink:
             self.servers = message["servers"]
         elif self._on_progress:
             self._on_progress(message["progress"])
+        return "servers" in message
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise LinkClosed("The embedded servers were let go of while they were being started.")
-
-    @staticmethod
-    def _hang_up(connection: socket.socket) -> None:
-        try:
-            connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it, as close would not
-        except OSError:
-            pass  # the keeper hung up first
-        connection.close()
 
     def _lost(self) -> str:
         log = self._folder.log("keeper")
         return (
-            f"The keeper of {self._folder.path} was expected to run, and ends again and again. The end of {log}:\n"
-            f"{tail(log)}\nMend what it complains of, or set AMENDS_DATABASE_URL and AMENDS_NATS_URL to servers of "
+            f"The keeper of {self._folder.path} was expected to run, and ends again and again. The end of "
+            f"{log}:\n"
+            f"{tail(log)}\nMend what it complains of, or set AMENDS_DATABASE_URL and AMENDS_NATS_URL to "
+            "servers of "
             "your own."
         )
+
+
+def _until_end(lines: BinaryIO) -> Iterator[bytes]:
+    with suppress(ConnectionError):  # how it shows that a keeper was killed before it had read what we wrote
+        while line := lines.readline():
+            yield line
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):  # the keeper hung up first
+        connection.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it, as close would not
 
 
 def _import_path() -> str:

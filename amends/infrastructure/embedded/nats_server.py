@@ -17,8 +17,9 @@ from amends.infrastructure.embedded.folder import Folder
 _HOST = "127.0.0.1"
 _ANSWERS_WITHIN = 1.0
 
-# Below what systems hand out to outgoing connections. From there, a client that tries again and again to reach a
-# stopped server could be given the server's own port, connect to itself, and keep the server from coming back.
+# Below what systems hand out to outgoing connections. From there, a client that tries again and again to
+# reach a stopped server could be given the server's own port, connect to itself, and keep the server from
+# coming back.
 _PORTS = range(20_000, 30_000)
 
 _CONFIG = """\
@@ -34,7 +35,9 @@ jetstream {{
 
 
 class NatsServer:
-    """NATS with JetStream on a loopback port, which the folder keeps, and for whoever has the folder's password."""
+    """NATS with JetStream on a loopback port, which the folder keeps, and for whoever has the folder's
+    password.
+    """
 
     name = "nats"
     stop_signal = signal.SIGTERM

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from amends.infrastructure.embedded.server import plain_environment
 from amends.infrastructure.errors import EmbeddedFailed
 
 _PORT = 5432  # names the socket; there is no listener on the network
+_STATUS_LINE = 7  # of postmaster.pid, counted from 0; the last one
 
 # Durable, and modest: it shares a small machine with NATS and the workers.
 _SETTINGS = {
@@ -24,6 +26,8 @@ _SETTINGS = {
     "port": str(_PORT),
     "max_connections": "200",
     "shared_buffers": "128MB",
+    # In the data folder: /dev/shm has 64 MB in a container, and keeps for ever what kill -9 leaves there.
+    "dynamic_shared_memory_type": "mmap",
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
@@ -69,20 +73,16 @@ class PostgresServer:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         if self._account:
-            # Alone, a folder within a folder of root's could not be made by the account.
             shutil.chown(unfinished, self._account.uid, self._account.gid)
-        user = (
-            {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
-            if self._account
-            else {}
-        )
+        uid, gid = (self._account.uid, self._account.gid) if self._account else (None, None)
         process = await asyncio.create_subprocess_exec(
             str(self._binary.beside("initdb")), "--pgdata", str(unfinished), "--username", "amends",
             "--auth-local", "trust", "--auth-host", "reject", "--encoding", "UTF8",
             # The provider that is built in: the same order on every system, whatever locales are installed.
-            "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--no-instructions",
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            cwd="/", env=plain_environment(), **user,
+            "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
+            "--no-instructions",
+            stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, cwd="/", env=plain_environment(),
+            user=uid, group=gid, extra_groups=[] if self._account else None,
         )  # fmt: skip
         output, _ = await process.communicate()
         if process.returncode != 0:
@@ -100,7 +100,7 @@ class PostgresServer:
     async def ready(self, pid: int) -> bool:
         """As pg_ctl tells it: by the pid and the status in postmaster.pid."""
         lines = _lock_file(self._folder.postgres_data)
-        return len(lines) >= 8 and lines[0].strip() == str(pid) and lines[7].strip() == "ready"
+        return lines[:1] == [str(pid)] and [line.strip() for line in lines[_STATUS_LINE:]] == ["ready"]
 
     def url(self) -> str:
         return f"postgresql://amends@/amends?host={quote(str(self._folder.sockets), safe='')}&port={_PORT}"

