@@ -2,53 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final, overload
+from typing import Any, Final, Generic, overload
 
+from pydantic import SecretStr
 from typing_extensions import TypeVar
 
 from amends.domain import wire
-from amends.domain.errors import DefinitionError
+from amends.domain.errors import AmendsError, DefinitionError
 from amends.domain.messages import Command, Done, Event
 from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.outbox import Outbox, migrate_outbox
+from amends.infrastructure.settings import Settings
 from amends.participant.answers import Writer
 from amends.participant.desk import Desk
 from amends.participant.handlers import Handler, Handlers, Handles, HandlesDone
 from amends.participant.ledger import Ledger
+from amends.participant.running import Running, place
 
 R = TypeVar("R", bound=Event)
+L = TypeVar("L", default=Any)
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-class Participant:
+class NotRunning(AmendsError):
+    """Something was asked for that only a running participant has."""
+
+
+class Participant(Generic[L]):
     """A service that answers commands and keeps the promises about each of them.
 
-    `name` names its durable consumer and its dead letters. `horizon` is how long keys are remembered;
-    `keep_published` how long answers are kept to be published again after a loss of the broker. `batch` is
-    how many commands share a transaction at most. `schema` holds its own tables in the service's database.
-    `probe` is called at labelled points of each batch, for tests that kill the process there.
+    `name` names its durable consumer and its dead letters. `lifespan` makes a context manager that is entered
+    while the participant runs; what it yields, clients for instance, handlers find in `resources`. `horizon`
+    is how long keys are remembered; `keep_published` how long answers are kept to be published again after a
+    loss of the broker. `batch` is how many commands share a transaction at most. `schema` holds the
+    participant's own tables in the service's database. `probe` is called at labelled points of each batch,
+    for tests that kill the process there.
+
+    Raises `DefinitionError` for a name that cannot be part of a subject.
     """
 
     def __init__(
         self,
         name: str,
         *,
+        lifespan: Callable[[], AbstractAsyncContextManager[L]] | None = None,
         horizon: timedelta = timedelta(days=30),
         keep_published: timedelta = timedelta(days=7),
         batch: int = 100,
         schema: str = "amends_participant",
         probe: Callable[[str], None] = lambda _: None,
     ) -> None:
+        if not _NAME.fullmatch(name):
+            raise DefinitionError(
+                f"participant {name!r}: expected a name of lower-case letters, digits, '-' and '_'"
+            )
         self.name: Final = name
         self.schema: Final = schema
-        self.horizon: Final = horizon
         self.keep_published: Final = keep_published
         self.batch: Final = batch
         self.probe: Final = probe
         self.handlers: Final = Handlers()
         self.ledger: Final = Ledger(schema, horizon)
         self.outbox: Final = Outbox(schema)
+        self._lifespan = lifespan
+        self._resources: L | None = None
+        self._running: Running | None = None
 
     @overload
     def handles(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
@@ -71,6 +94,67 @@ class Participant:
 
         return add
 
+    @property
+    def resources(self) -> L:
+        """What the lifespan yielded. Raises `NotRunning` outside of it."""
+        if self._resources is None:
+            raise NotRunning(
+                f"participant {self.name!r}: resources exist only while it runs, and with `lifespan=…`"
+            )
+        return self._resources
+
+    @asynccontextmanager
+    async def running(
+        self,
+        settings: Settings | None = None,
+        *,
+        database_url: str | None = None,
+        nats_url: str | None = None,
+        namespace: str | None = None,
+    ) -> AsyncIterator[Running]:
+        """Run beside the body of the `async with`; leaving it finishes the batch at hand and stops.
+
+        What is not given comes from the settings; without settings, from the environment. An error that ends
+        the participant cancels the body and is raised here.
+        """
+        chosen = _chosen(settings or Settings(), database_url, nats_url, namespace)
+        self._running = running = Running(self)
+        try:
+            async with place(self.name, chosen) as where, self._living(), running.serving(where):
+                yield running
+        finally:
+            self._running = None
+
+    async def run(
+        self,
+        settings: Settings | None = None,
+        *,
+        database_url: str | None = None,
+        nats_url: str | None = None,
+        namespace: str | None = None,
+    ) -> None:
+        """Run until `stop` is called, or the task is cancelled. The same arguments as `running`."""
+        urls = {"database_url": database_url, "nats_url": nats_url, "namespace": namespace}
+        async with self.running(settings, **urls) as running:
+            await running.stopped()
+
+    def stop(self) -> None:
+        """Have `run` finish the batch at hand and return. Does nothing where it does not run."""
+        if self._running is not None:
+            self._running.stop()
+
+    @asynccontextmanager
+    async def _living(self) -> AsyncIterator[None]:
+        if self._lifespan is None:
+            yield
+            return
+        async with self._lifespan() as resources:
+            self._resources = resources
+            try:
+                yield
+            finally:
+                self._resources = None
+
     async def migrate(self, database_url: str) -> None:
         """Make the participant's tables in the service's database, or bring them up to date."""
         await migrate_outbox(database_url, self.schema)
@@ -89,3 +173,17 @@ class Participant:
             self.outbox,
             self.probe,
         )
+
+
+def _chosen(
+    settings: Settings, database_url: str | None, nats_url: str | None, namespace: str | None
+) -> Settings:
+    given = {
+        "participant_database_url": database_url and SecretStr(database_url),
+        "nats_url": nats_url and SecretStr(nats_url),
+        "namespace": namespace,
+    }
+    # Where both servers are named, none is embedded, whatever else the settings leave open.
+    if database_url and settings.database_url is None:
+        given["database_url"] = SecretStr(database_url)
+    return settings.model_copy(update={name: value for name, value in given.items() if value})

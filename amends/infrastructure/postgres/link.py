@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
+
+T = TypeVar("T")
 
 _LOG: Final = logging.getLogger("amends.postgres")
 _LONGEST_PAUSE: Final = 5.0
@@ -25,18 +28,18 @@ def is_transient(error: BaseException) -> bool:
 
 
 class Link:
-    """One connection, made again when it breaks. For one task at a time.
+    """One connection in autocommit mode, made again when it breaks. Tasks that share it take turns.
 
     `durable=False` asks for asynchronous commits: for writes whose loss is harmless.
     """
 
-    def __init__(self, conninfo: str, *, name: str, autocommit: bool = False, durable: bool = True) -> None:
+    def __init__(self, conninfo: str, *, name: str, durable: bool = True) -> None:
         self._conninfo = conninfo
         self._name = name
-        self._autocommit = autocommit
         self._durable = durable
         self._connection: AsyncConnection | None = None
         self._failures = 0
+        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Connect; here a failure is raised, later ones are waited out."""
@@ -47,6 +50,21 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._drop()
+
+    async def run(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """What `work` returns; it is tried again for as long as errors are transient, so it may run twice."""
+        while True:
+            async with self._turn:
+                connection = await self.get()
+                try:
+                    done = await work(connection)
+                except Exception as error:
+                    if not (connection.closed or connection.broken or is_transient(error)):
+                        raise
+                    await self.failed(error)
+                else:
+                    self._failures = 0
+                    return done
 
     async def get(self) -> AsyncConnection:
         """The connection; after a failure, a new one once the server is back, however long that takes."""
@@ -60,17 +78,13 @@ class Link:
                 _LOG.warning("%s: PostgreSQL cannot be reached, trying again: %s", self._name, error)
         return self._connection
 
-    async def failed(self, error: psycopg.Error) -> None:
-        """Tell that work failed. Drops the connection unless only a transaction was its victim."""
+    async def failed(self, error: Exception) -> None:
+        """Tell that work failed. Drops the connection unless only a transaction was the victim."""
         _LOG.warning("%s: the transaction is tried again: %s", self._name, error)
-        if (error.sqlstate or "").startswith("40"):
+        if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith("40"):
             return
         self._failures = min(self._failures + 1, 16)
         await self._drop()
-
-    def succeeded(self) -> None:
-        """Tell that work went well: the next failure pauses briefly again."""
-        self._failures = 0
 
     async def _connect(self) -> AsyncConnection:
         connection = await AsyncConnection.connect(
@@ -78,7 +92,6 @@ class Link:
         )
         if not self._durable:
             await connection.execute("SET synchronous_commit TO off")
-        await connection.set_autocommit(self._autocommit)
         # The locks and the snapshots of the participant and of the outbox are thought out for this level.
         await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
         return connection

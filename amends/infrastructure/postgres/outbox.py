@@ -30,10 +30,11 @@ async def migrate_outbox(conninfo: str, schema: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A message in the outbox, and its place there."""
+    """A message in the outbox, its place there, and how often the broker lost what it had until then."""
 
     position: int
     message: Outgoing
+    losses: int = 0
 
 
 class Outbox:
@@ -84,13 +85,20 @@ class Outbox:
                     body=body,
                     deduplication_id=f"{message_id}/{losses}" if losses else message_id,
                 ),
+                losses,
             )
             for position, message_id, subject, headers, body, losses in await cursor.fetchall()
         ]
 
     async def mark_published(self, connection: AsyncConnection, messages: Sequence[Recorded]) -> None:
         """Remember that the broker has stored these."""
-        await connection.execute(self._published, {"positions": [each.position for each in messages]})
+        await connection.execute(
+            self._published,
+            {
+                "positions": [each.position for each in messages],
+                "losses": [each.losses for each in messages],
+            },
+        )
 
     async def mark_lost(self, connection: AsyncConnection) -> int:
         """Have everything that is still kept published once more; returns how many messages that is."""

@@ -1,0 +1,2 @@
+-- All marks.
+SELECT stream, created, sequence, message_id FROM {schema}.marks
