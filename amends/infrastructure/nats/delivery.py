@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 _SHORT: Final = 9
 _BILLION: Final = 1_000_000_000
@@ -15,17 +15,15 @@ class Delivery(NamedTuple):
     sequence: int
     received: datetime
 
+    @classmethod
+    def parse(cls, reply: str) -> Self:
+        """Read the subject in either of its forms.
 
-def parse(reply: str) -> Delivery:
-    """Read `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<sequence>.<n>.<time>.<pending>[.<
-    random>]`.
-    """
-    tokens = reply.split(".")
-    first = 2 if len(tokens) == _SHORT else 4
-    seconds, rest = divmod(int(tokens[first + 5]), _BILLION)
-    return Delivery(
-        tokens[first + 1],
-        int(tokens[first + 2]),
-        int(tokens[first + 3]),
-        datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000),
-    )
+        `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<n>.<nanoseconds>.<pending>`, or with
+        `<domain>.<account>.` before the stream, and then perhaps more at the end.
+        """
+        tokens = reply.split(".")
+        first = 2 if len(tokens) == _SHORT else 4
+        seconds, rest = divmod(int(tokens[first + 5]), _BILLION)
+        received = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+        return cls(tokens[first + 1], int(tokens[first + 2]), int(tokens[first + 3]), received)

@@ -15,7 +15,7 @@ from nats.aio.subscription import Subscription
 
 from amends.domain import wire
 from amends.infrastructure.broker import BrokerClosed, ConsumerSpec
-from amends.infrastructure.nats import delivery
+from amends.infrastructure.nats.delivery import Delivery
 from amends.infrastructure.nats.progress import handled_until
 from amends.infrastructure.nats.pull import Pull
 from amends.infrastructure.ports import Incoming
@@ -39,6 +39,7 @@ class _Token(NamedTuple):
 class _Buffered(NamedTuple):
     pull: Pull
     message: Msg
+    delivery: Delivery
     at: float
 
 
@@ -149,29 +150,18 @@ class JetStreamInbox:
         now = self._loop.time()
         old: list[str] = []
         while self._buffer and len(taken) < limit:
-            pull, message, at = self._buffer.popleft()
+            each = self._buffer.popleft()
+            pull, age = each.pull, now - each.at
             pull.buffered -= 1
-            age = now - at
             if age < pull.spec.ack_wait:
-                taken.append(self._incoming(pull, message))
+                taken.append(_incoming(each))
                 if age > pull.spec.ack_wait / 2:
-                    old.append(message.reply)
+                    old.append(each.message.reply)
             if pull.wants_more():
                 self._attend.set()
         for reply in old:
             await self._tell(reply, _IN_PROGRESS)
         return taken
-
-    def _incoming(self, pull: Pull, message: Msg) -> Incoming:
-        consumer, deliveries, sequence, received = delivery.parse(message.reply)
-        headers = message.headers or {}
-        self._broker.seen.note(
-            pull.spec.stream, sequence, headers.get(wire.NATS_MSG_ID) or headers.get(wire.CE_ID) or ""
-        )
-        token = _Token(pull, pull.identity, message.reply)
-        return Incoming(
-            message.subject, headers, message.data, received, sequence, deliveries, consumer, token
-        )
 
     async def _tell(self, reply: str, what: bytes) -> None:
         try:
@@ -203,6 +193,8 @@ class JetStreamInbox:
             self._drop(pull)
             pull.late.clear()
             self._broker.consumer_gone()
+            if pull.is_live:
+                self._attend.set()  # it is another one: ask it
         if pull.is_live and pull.late:
             late, pull.late = pull.late, []
             for reply in late:
@@ -212,15 +204,36 @@ class JetStreamInbox:
         self._buffer = deque(each for each in self._buffer if each.pull is not pull)
         pull.buffered = 0
 
+    def _deliver(self, pull: Pull, message: Msg, now: float) -> None:
+        delivery = Delivery.parse(message.reply)
+        headers = message.headers or {}
+        message_id = headers.get(wire.NATS_MSG_ID) or headers.get(wire.CE_ID) or ""
+        self._broker.seen.note(pull.spec.stream, delivery.sequence, message_id)
+        pull.delivered(now, delivery.sequence, message_id)
+        self._buffer.append(_Buffered(pull, message, delivery, now))
+        self._arrived.set()
+
     def _receiver(self, pull: Pull) -> Callable[[Msg], Awaitable[None]]:
         async def receive(message: Msg) -> None:
             now = self._loop.time()
             if message.reply:
-                pull.delivered(now)
-                self._buffer.append(_Buffered(pull, message, now))
-                self._arrived.set()
+                self._deliver(pull, message, now)
             else:
                 pull.status(message.headers or {}, now)
                 self._attend.set()
 
         return receive
+
+
+def _incoming(each: _Buffered) -> Incoming:
+    message, delivery = each.message, each.delivery
+    return Incoming(
+        message.subject,
+        message.headers or {},
+        message.data,
+        delivery.received,
+        delivery.sequence,
+        delivery.deliveries,
+        delivery.consumer,
+        _Token(each.pull, each.pull.identity, message.reply),
+    )

@@ -24,6 +24,11 @@ class Seen:
         self._last: dict[str, tuple[int, str]] = {}
         self._trusted = False
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the streams have been inspected since the connection was made."""
+        return self._trusted
+
     def note(self, stream: str, sequence: int, message_id: str) -> None:
         """This message is stored there."""
         if self._trusted:
@@ -78,20 +83,24 @@ async def _loss(api: Api, info: Mapping[str, Any], mark: Mark, present: Mark) ->
         return f"the stream ends at {present.sequence}, it ended at {mark.sequence}"
     if not mark.message_id or mark.sequence < info["state"]["first_seq"]:
         return ""  # it has merely aged out
-    if mark.sequence == present.sequence:
-        found = present.message_id
-    else:
-        message = await api.message(mark.stream, {"seq": mark.sequence})
-        found = _id(message) if message else ""
-    if found == mark.message_id or (not found and await _aged_out(api, mark)):
+    if mark.sequence == present.sequence and present.message_id == mark.message_id:
         return ""
-    return f"message {mark.sequence} is {found or 'gone'}, it was {mark.message_id}"
+    found = await replaced(api, mark.stream, mark.sequence, mark.message_id)
+    return "" if found is None else f"message {mark.sequence} is {found or 'gone'}, it was {mark.message_id}"
 
 
-async def _aged_out(api: Api, mark: Mark) -> bool:
-    """Whether the message left the stream's beginning since it was last looked at."""
-    info = await api.stream(mark.stream)
-    return info is not None and mark.sequence < info["state"]["first_seq"]
+async def replaced(api: Api, stream: str, sequence: int, message_id: str) -> str | None:
+    """The id of the message that stands in the place of this one, empty if none does.
+
+    None: it is still there, or has merely aged out.
+    """
+    message = await api.message(stream, {"seq": sequence})
+    if message is not None:
+        found = _id(message)
+        return None if found == message_id else found
+    info = await api.stream(stream)
+    aged_out = info is not None and sequence < info["state"]["first_seq"]
+    return None if aged_out else ""
 
 
 def _id(message: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ class _Batch:
         self.unanswered: dict[str, int] = {}  # reply subject -> place
         self.for_now: dict[int, str] = {}  # place -> why it has to be sent again
         self.refused: dict[int, str] = {}
+        self.answered = 0
         self.news = asyncio.Event()
         self.connection: Connection | None = None
 
@@ -128,20 +129,26 @@ class JetStreamPublisher:
 
     async def _wait(self, batch: _Batch, patience: _Patience) -> None:
         """Until there is something to do for this batch."""
-        try:
-            async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
-                while not self._can_go_on(batch):
-                    batch.news.clear()
+        while not self._can_go_on(batch):
+            batch.news.clear()
+            answered = batch.answered
+            try:
+                async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
                     await batch.news.wait()
-        except TimeoutError:
-            self._take_back(batch)
-        if batch.for_now and not batch.unanswered:
-            if patience.is_exhausted():
-                batch.refused |= batch.for_now
-            else:
-                await asyncio.sleep(_PAUSE)
-                batch.to_send.extend(sorted(batch.for_now))
-            batch.for_now = {}
+            except TimeoutError:
+                if batch.answered == answered:
+                    self._take_back(batch)
+                    return
+        if batch.unanswered:
+            return
+        if not batch.for_now:
+            patience.reset()
+        elif patience.is_exhausted():
+            batch.refused |= batch.for_now
+        else:
+            await asyncio.sleep(_PAUSE)
+            batch.to_send.extend(sorted(batch.for_now))
+        batch.for_now = {}
 
     def _can_go_on(self, batch: _Batch) -> bool:
         if batch.connection is None or batch.connection.broken.done():
@@ -174,6 +181,7 @@ class JetStreamPublisher:
         if batch is None:
             return  # sent again meanwhile; that one's answer counts
         place = batch.unanswered.pop(answer.subject)
+        batch.answered += 1
         self._bytes -= batch.messages[place].size
         known = json.loads(answer.data) if answer.data else None
         if known is None:
@@ -194,11 +202,14 @@ class JetStreamPublisher:
 
 
 class _Patience:
-    """How long a refusal that may pass is borne; counted from the first."""
+    """How long a refusal that may pass is borne, counted from the first in a row."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._until: float | None = None
+
+    def reset(self) -> None:
+        self._until = None
 
     def is_exhausted(self) -> bool:
         now = asyncio.get_running_loop().time()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from amends.infrastructure.broker import ConsumerSpec
+from amends.infrastructure.nats import marks
 
 if TYPE_CHECKING:
     from amends.infrastructure.nats.connection import Broker, Connection
@@ -25,9 +26,10 @@ _PENDING: Final = "Nats-Pending-Messages"
 class Pull:
     """What is known of one consumer.
 
-    `identity` is when the consumer was created: acknowledgements are only good for the consumer that
-    delivered. `late` are acknowledgements that wait until it is known, after a reconnect, whether it is still
-    the same.
+    `identity` names the consumer's life: acknowledgements are only good for the one that delivered, or they
+    would hit other messages. It ends when the consumer is created again, and when its stream lost messages
+    that it had delivered. `late` are acknowledgements that wait until it is known, after a reconnect, whether
+    it is still the same.
     """
 
     def __init__(self, broker: Broker, spec: ConsumerSpec, subject: str, buffer: int) -> None:
@@ -38,6 +40,9 @@ class Pull:
         self.buffered = 0
         self.paused = False
         self.identity = ""
+        self._created = ""
+        self._lives = 0
+        self._newest = (0, "")
         self.late: list[str] = []
         self._connection: Connection | None = None
         self._asked = 0
@@ -69,8 +74,10 @@ class Pull:
         """In how many seconds to attend again, whatever happens."""
         return max(self._not_before - now, 0.0) or HEARTBEAT
 
-    def delivered(self, now: float) -> None:
+    def delivered(self, now: float, sequence: int, message_id: str) -> None:
         """A message came."""
+        if sequence > self._newest[0]:
+            self._newest = (sequence, message_id)
         self._asked = max(self._asked - 1, 0)
         self.buffered += 1
         self._heard = now
@@ -96,13 +103,29 @@ class Pull:
     async def _recognise(self, now: float) -> bool:
         connection = await self._broker.connected()
         info = await self._broker.api.consumer(self.spec.stream, self.spec.durable)
-        known, self.identity = self.identity, "" if info is None else info["created"]
         if info is None:
             self._not_before = now + min(_SHORTEST_PAUSE * 2**self._absences, _LONGEST_PAUSE)
             self._absences = min(self._absences + 1, 10)
+            self._begin_life("")
             return False
+        same = info["created"] == self._created and await self._is_stream_intact()
+        new = self._created == ""
+        if not same:
+            self._begin_life(info["created"])
         self._connection, self._asked, self._heard, self._absences = connection, 0, now, 0
-        return known in {"", self.identity}
+        return same or new
+
+    async def _is_stream_intact(self) -> bool:
+        """Whether the newest message that was delivered is still where it was."""
+        sequence, message_id = self._newest
+        return not sequence or (
+            await marks.replaced(self._broker.api, self.spec.stream, sequence, message_id) is None
+        )
+
+    def _begin_life(self, created: str) -> None:
+        self._lives += 1
+        self._created, self._newest = created, (0, "")
+        self.identity = f"{created}#{self._lives}"
 
     async def _ask(self, batch: int, now: float) -> None:
         self._requests += 1

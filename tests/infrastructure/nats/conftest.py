@@ -84,3 +84,8 @@ async def own_server(tmp_path: Path) -> AsyncIterator[OwnServer]:
     await server.start()
     yield server
     await server.stop(kill=True)
+
+
+@pytest.fixture
+def marks() -> Marks:
+    return Marks()
