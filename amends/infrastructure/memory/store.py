@@ -1,0 +1,240 @@
+"""The store in memory: for unit tests and the simulator. It behaves as the one in PostgreSQL does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from amends.domain.aggregate import SagaAggregate
+from amends.domain.events import JsonObject
+from amends.domain.history import Recorded, read
+from amends.domain.state import Status
+from amends.infrastructure.broker import Mark
+from amends.infrastructure.ports import (
+    Clock,
+    Commit,
+    DeadLetter,
+    Due,
+    Held,
+    Incoming,
+    Loaded,
+    Outgoing,
+    SagaRow,
+)
+from amends.infrastructure.shapes import compare, plain
+from amends.infrastructure.storable import storable
+
+
+@dataclass(slots=True)
+class _Saga:
+    row: SagaRow
+    taken_until: datetime | None = None
+    error: str | None = None  # in quarantine
+
+
+class MemoryMarks:
+    """What is remembered of the broker's streams."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, Mark] = {}
+
+    async def load(self) -> dict[str, Mark]:
+        return dict(self._marks)
+
+    async def store(self, marks: Mapping[str, Mark]) -> None:
+        self._marks |= marks
+
+
+class MemoryStore:
+    """The `Store` port in memory, on the given clock. Histories are kept as bytes and read anew each time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.marks = MemoryMarks()
+        self.dead: dict[str, DeadLetter] = {}
+        self._clock = clock
+        self._events: dict[UUID, list[Recorded]] = {}
+        self._sagas: dict[UUID, _Saga] = {}
+        self._outbox: dict[str, tuple[datetime, Outgoing]] = {}
+        self._held: dict[str, Held] = {}
+        self._shapes: dict[tuple[str, int], JsonObject] = {}
+
+    async def load(self, saga_ids: Collection[UUID]) -> Loaded:
+        aggregates: dict[UUID, SagaAggregate] = {}
+        unreadable: dict[UUID, Exception] = {}
+        quarantined = frozenset(id_ for id_ in saga_ids if self._is_quarantined(id_))
+        for saga_id in saga_ids:
+            if saga_id in quarantined:
+                continue
+            aggregate = SagaAggregate(saga_id)
+            try:
+                aggregate.load(await self.history(saga_id))
+            except Exception as error:  # noqa: BLE001 - whatever one history does when it is read, the others go on
+                unreadable[saga_id] = error
+            else:
+                aggregates[saga_id] = aggregate
+        return Loaded(self._clock.now(), aggregates, unreadable, quarantined)
+
+    async def commit(self, commit: Commit) -> frozenset[UUID]:
+        events = [event for aggregate in commit.aggregates for event in aggregate.collect_events()]
+        conflicts = frozenset(row.saga_id for row in commit.rows if self._is_conflict(row))
+        for row in commit.rows:
+            if row.saga_id not in conflicts:
+                self._sagas[row.saga_id] = _Saga(replace(row, key=storable(row.key)))
+        for event in events:
+            if event.originator_id not in conflicts:
+                self._events.setdefault(event.originator_id, []).append(event)
+        for saga_id, message in commit.outbox:
+            if saga_id not in conflicts:
+                self._outbox.setdefault(storable(message.message_id), (self._clock.now(), message))
+        for letter in commit.dead:
+            self.dead.setdefault(storable(letter.message_id), letter)
+        for held in commit.held:
+            self._held.setdefault(storable(held.message_id), _as_stored(held))
+        for saga_id, error in commit.quarantined.items():
+            self._quarantine(saga_id, storable(error), commit.held)
+        return conflicts
+
+    async def take_due(
+        self, definitions: Collection[tuple[str, int]], until: datetime | None, limit: int, lease: timedelta
+    ) -> Due:
+        now = self._clock.now()
+        waiting = [each for each in self._sagas.values() if _waits(each, definitions)]
+        waiting.sort(key=lambda each: (each.row.wake_up, each.row.saga_id))
+        due = [each for each in waiting if _is_due(each, until, now)][:limit]
+        for each in due:
+            each.taken_until = now + lease
+        coming = min((_comes(each, now) for each in waiting), default=None)
+        return Due(now, [each.row.saga_id for each in due], coming)
+
+    async def unpublished(self, limit: int, older_than: timedelta) -> Sequence[Outgoing]:
+        latest = self._clock.now() - older_than
+        return [message for at, message in self._outbox.values() if at <= latest][:limit]
+
+    async def published(self, message_ids: Collection[str]) -> None:
+        for message_id in message_ids:
+            self._outbox.pop(storable(message_id), None)
+
+    async def outstanding(
+        self, saga_types: Collection[str], after: UUID | None, limit: int
+    ) -> Sequence[UUID]:
+        found = sorted(
+            saga_id
+            for saga_id, each in self._sagas.items()
+            if each.row.saga in saga_types and each.row.status and not Status(each.row.status).final
+        )
+        return [saga_id for saga_id in found if after is None or saga_id > after][:limit]
+
+    async def register(self, shapes: Sequence[JsonObject]) -> None:
+        known = {(shape["saga"], shape["version"]): plain(shape) for shape in shapes} | self._shapes
+        compare(shapes, list(known.values()))
+        self._shapes = known
+
+    async def shapes(self) -> Sequence[JsonObject]:
+        return [plain(shape) for _, shape in sorted(self._shapes.items(), key=lambda item: item[0])]
+
+    async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
+        return [
+            held
+            for held in self._held.values()
+            if (held.saga, held.definition) in definitions and not self._is_quarantined(held.saga_id)
+        ][:limit]
+
+    async def unhold(self, message_ids: Collection[str]) -> None:
+        for message_id in message_ids:
+            self._held.pop(storable(message_id), None)
+
+    async def release(self, saga_id: UUID) -> bool:
+        """End a saga's quarantine; its held messages come with `take_held` again. False: it was in none."""
+        if not self._is_quarantined(saga_id):
+            return False
+        self._sagas[saga_id].error = None
+        return True
+
+    async def history(self, saga_id: UUID) -> list[Recorded]:
+        """The events of one saga. Raises UnreadableEvent."""
+        return [
+            read(each.originator_id, each.originator_version, each.topic, each.stored)
+            for each in self._events.get(saga_id, [])
+        ]
+
+    async def saga_rows(
+        self,
+        *,
+        saga: str | None = None,
+        key: str | None = None,
+        saga_id: UUID | None = None,
+        limit: int = 1000,
+    ) -> list[SagaRow]:
+        """Sagas by any of type, key and id, in the order of type and key."""
+        rows = [
+            each.row
+            for each in self._sagas.values()
+            if saga in (None, each.row.saga)
+            and key in (None, each.row.key)
+            and saga_id in (None, each.row.saga_id)
+        ]
+        return sorted(rows, key=lambda row: (row.saga, row.key, row.saga_id))[:limit]
+
+    async def quarantined(self) -> Mapping[UUID, str]:
+        """Sagas in quarantine, with what went wrong."""
+        return {saga_id: each.error for saga_id, each in self._sagas.items() if each.error is not None}
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many sagas there are by type and status."""
+        counts: dict[tuple[str, str], int] = {}
+        for each in self._sagas.values():
+            kind = (each.row.saga, str(each.row.status))
+            counts[kind] = counts.get(kind, 0) + 1
+        return counts
+
+    def _is_quarantined(self, saga_id: UUID | None) -> bool:
+        saga = self._sagas.get(saga_id) if saga_id else None
+        return saga is not None and saga.error is not None
+
+    def _is_conflict(self, row: SagaRow) -> bool:
+        saga = self._sagas.get(row.saga_id)
+        return saga is not None and (saga.row.version != row.expected or saga.error is not None)
+
+    def _quarantine(self, saga_id: UUID, error: str, held: Sequence[Held]) -> None:
+        saga = self._sagas.get(saga_id)
+        if saga is None:
+            known = next(((each.saga, each.definition) for each in held if each.saga_id == saga_id), ("", 0))
+            saga = self._sagas[saga_id] = _Saga(SagaRow(saga_id, *known, "", "", 0, 0, None))
+        saga.taken_until, saga.error = None, error
+
+
+def _waits(saga: _Saga, definitions: Collection[tuple[str, int]]) -> bool:
+    row = saga.row
+    return row.wake_up is not None and saga.error is None and (row.saga, row.definition) in definitions
+
+
+def _is_due(saga: _Saga, until: datetime | None, now: datetime) -> bool:
+    wake_up = saga.row.wake_up
+    assert wake_up is not None
+    return wake_up <= now and (until is None or wake_up < until) and not _is_taken(saga, now)
+
+
+def _is_taken(saga: _Saga, now: datetime) -> bool:
+    return saga.taken_until is not None and saga.taken_until > now
+
+
+def _comes(saga: _Saga, now: datetime) -> datetime:
+    moment = saga.taken_until if _is_taken(saga, now) else saga.row.wake_up
+    assert moment is not None
+    return moment
+
+
+def _as_stored(held: Held) -> Held:
+    """The message as a database gives it back: without the handle of the inbox it came from."""
+    message = held.message
+    kept = Incoming(
+        message.subject,
+        dict(message.headers),
+        message.body,
+        message.received,
+        message.sequence,
+        consumer=message.consumer,
+    )
+    return replace(held, message=kept, message_id=storable(held.message_id), error=storable(held.error))

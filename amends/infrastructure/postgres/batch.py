@@ -1,0 +1,113 @@
+"""What is committed with the events of a batch: one statement for each table, however large the batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from psycopg import Cursor
+from psycopg.rows import DictRow
+
+from amends.infrastructure.ports import Commit, DeadLetter, Held, Incoming, Outgoing, SagaRow
+from amends.infrastructure.postgres.queries import load
+from amends.infrastructure.storable import storable
+
+QUERIES: Final = "amends.infrastructure.postgres.store_sql"
+
+Columns: TypeAlias = dict[str, list[Any]]
+
+
+class Batch:
+    """A commit on its way; `conflicts` are the sagas that it left out."""
+
+    def __init__(self, commit: Commit) -> None:
+        self.commit = commit
+        self.conflicts: frozenset[UUID] = frozenset()
+
+    def save(self, cursor: Cursor[DictRow], schema: str) -> None:
+        """Everything but the events, in the cursor's transaction. Sagas' rows first: they show conflicts."""
+        commit = self.commit
+        if commit.rows:
+            self._run(cursor, schema, "save_rows", _rows(commit.rows))
+            won = {row["saga_id"] for row in cursor.fetchall()}
+            self.conflicts = frozenset(row.saga_id for row in commit.rows if row.saga_id not in won)
+        outbox = [(saga, message) for saga, message in commit.outbox if saga not in self.conflicts]
+        if outbox:
+            self._run(cursor, schema, "save_outbox", _outbox(outbox))
+        if commit.dead:
+            self._run(cursor, schema, "save_dead_letters", _dead_letters(commit.dead))
+        if commit.held:
+            self._run(cursor, schema, "save_held", _held(commit.held))
+        if commit.quarantined:
+            self._run(cursor, schema, "quarantine", _quarantined(commit))
+
+    def _run(self, cursor: Cursor[DictRow], schema: str, query: str, columns: Columns) -> None:
+        cursor.execute(load(QUERIES, query, schema), columns, prepare=True, binary=True)
+
+
+def _rows(rows: Sequence[SagaRow]) -> Columns:
+    return {
+        "ids": [row.saga_id for row in rows],
+        "sagas": [row.saga for row in rows],
+        "definitions": [row.definition for row in rows],
+        "keys": [storable(row.key) for row in rows],
+        "statuses": [str(row.status) for row in rows],
+        "versions": [row.version for row in rows],
+        "expected": [row.expected for row in rows],
+        "wake_ups": [row.wake_up for row in rows],
+    }
+
+
+def _outbox(messages: Sequence[tuple[UUID | None, Outgoing]]) -> Columns:
+    return {
+        "ids": [storable(each.message_id) for _, each in messages],
+        "deduplication_ids": [storable(each.deduplication_id) for _, each in messages],
+        "sagas": [saga for saga, _ in messages],
+        "subjects": [storable(each.subject) for _, each in messages],
+        "headers": [json.dumps(dict(each.headers)) for _, each in messages],
+        "bodies": [each.body for _, each in messages],
+    }
+
+
+def _messages(messages: Sequence[Incoming]) -> Columns:
+    return {
+        "subjects": [storable(each.subject) for each in messages],
+        "headers": [json.dumps(dict(each.headers)) for each in messages],
+        "bodies": [each.body for each in messages],
+        "received": [each.received for each in messages],
+        "sequences": [each.sequence for each in messages],
+        "consumers": [storable(each.consumer) for each in messages],
+    }
+
+
+def _dead_letters(letters: Sequence[DeadLetter]) -> Columns:
+    return _messages([each.message for each in letters]) | {
+        "ids": [storable(each.message_id) for each in letters],
+        "stages": [each.where for each in letters],
+        "reasons": [storable(each.reason) for each in letters],
+    }
+
+
+def _held(held: Sequence[Held]) -> Columns:
+    return _messages([each.message for each in held]) | {
+        "ids": [storable(each.message_id) for each in held],
+        "saga_ids": [each.saga_id for each in held],
+        "sagas": [storable(each.saga) for each in held],
+        "definitions": [each.definition for each in held],
+        "whys": [each.why for each in held],
+        "errors": [storable(each.error) for each in held],
+    }
+
+
+def _quarantined(commit: Commit) -> Columns:
+    # A saga that failed before its first event is known by the message that is held for it, nothing else.
+    known = {each.saga_id: each for each in reversed(commit.held)}
+    held = [known.get(saga_id) for saga_id in commit.quarantined]
+    return {
+        "ids": list(commit.quarantined),
+        "sagas": [storable(each.saga) if each else "" for each in held],
+        "definitions": [each.definition if each else 0 for each in held],
+        "errors": [storable(error) for error in commit.quarantined.values()],
+    }

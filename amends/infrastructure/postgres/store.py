@@ -1,0 +1,228 @@
+"""The store in PostgreSQL: histories through the event-sourcing library, and all that goes with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import IntegrityError
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from amends.domain.errors import AmendsError
+from amends.domain.events import JsonObject
+from amends.domain.history import Recorded
+from amends.infrastructure.broker import MarkStore
+from amends.infrastructure.ports import Commit, Due, Held, Incoming, Loaded, Outgoing, SagaRow
+from amends.infrastructure.postgres.application import SagaApplication
+from amends.infrastructure.postgres.batch import QUERIES
+from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
+from amends.infrastructure.postgres.link import Link
+from amends.infrastructure.postgres.marks import PostgresMarks
+from amends.infrastructure.postgres.migrate import migrate
+from amends.infrastructure.postgres.patience import Patience
+from amends.infrastructure.postgres.queries import load
+from amends.infrastructure.shapes import compare
+from amends.infrastructure.storable import storable
+
+MIGRATIONS: Final = "amends.infrastructure.postgres.store_migrations"
+_CONNECTIONS: Final = 4
+
+
+class DatabaseUnreachable(AmendsError):
+    """The first connection to PostgreSQL could not be made."""
+
+
+class OutOfStep(AmendsError):
+    """A saga's row and its history do not have the same version; nothing was saved."""
+
+
+async def migrate_store(database_url: str, namespace: str) -> None:
+    """Make the tables of a namespace, or bring them up to date; several programs may do so at once."""
+    await migrate(with_defaults(database_url), MIGRATIONS, namespace)
+
+
+class PostgresStore:
+    """The `Store` port on PostgreSQL, one schema for each namespace; `marks` is the `MarkStore` beside it.
+
+    A commit whose connection broke may have happened. It is tried again, and then the rows are no longer as
+    it expected, so it shows as a conflict and doubles nothing: load those sagas again and decide again.
+    """
+
+    def __init__(
+        self, application: SagaApplication, patience: Patience, schema: str, marks: MarkStore
+    ) -> None:
+        self.application = application
+        self.marks = marks
+        self._patience = patience
+        self._schema = schema
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, database_url: str, namespace: str) -> AsyncIterator[PostgresStore]:
+        """Connect, and migrate. Raises DatabaseUnreachable, MigrationRefused."""
+        conninfo = with_defaults(database_url)
+        async with AsyncExitStack() as stack:
+            try:
+                await migrate_store(database_url, namespace)
+                link = await stack.enter_async_context(Link(conninfo, name="amends marks"))
+            except psycopg.OperationalError as error:
+                raise DatabaseUnreachable(
+                    f"expected PostgreSQL where the database URL (AMENDS_DATABASE_URL) says; got: {error}"
+                ) from error
+            patience = Patience(_CONNECTIONS)
+            stack.callback(patience.close)
+            application = SagaApplication(SagaDatastore(conninfo, namespace, _CONNECTIONS))
+            stack.callback(application.close)
+            yield cls(application, patience, namespace, PostgresMarks(link, namespace))
+
+    async def load(self, saga_ids: Collection[UUID]) -> Loaded:
+        """These sagas: their histories in one query, and the clock with those in quarantine in another."""
+        return await self._patience.run(self._load, list(saga_ids))
+
+    async def commit(self, commit: Commit) -> frozenset[UUID]:
+        """All of it in one transaction, except what belongs to the sagas that are returned.
+
+        Raises OutOfStep where a saga's row and its history do not have the same version.
+        """
+        events = [event for aggregate in commit.aggregates for event in aggregate.collect_events()]
+        try:
+            return await self._patience.run(self.application.commit, events, commit)
+        except IntegrityError as error:
+            raise OutOfStep(
+                f"schema {self._schema!r}: expected the tables `sagas` and `events` to agree on the version of "
+                f"each saga; {error}. Nothing of this batch was saved. One of the tables was changed by hand, "
+                "or restored without the other: restore both from one backup"
+            ) from error
+
+    async def take_due(
+        self, definitions: Collection[tuple[str, int]], until: datetime | None, limit: int, lease: timedelta
+    ) -> Due:
+        """See the port. `next` lies in the past where more are due than `limit`, or some wait for `until`."""
+        arguments = {"until": until, "limit": limit, "lease": lease, **_versions(definitions)}
+        return await self._patience.run(self._take_due, arguments)
+
+    async def unpublished(self, limit: int, older_than: timedelta) -> Sequence[Outgoing]:
+        rows = await self._query("unpublished", {"limit": limit, "older_than": older_than})
+        return [
+            Outgoing(message_id, subject, json.loads(headers), body, deduplication_id)
+            for message_id, subject, headers, body, deduplication_id in rows
+        ]
+
+    async def published(self, message_ids: Collection[str]) -> None:
+        """These are stored by the broker. Forgetting it in a crash only publishes them once more."""
+        if message_ids:
+            await self._patience.run(self._published, [storable(each) for each in message_ids])
+
+    async def outstanding(
+        self, saga_types: Collection[str], after: UUID | None, limit: int
+    ) -> Sequence[UUID]:
+        rows = await self._query("outstanding", {"sagas": list(saga_types), "after": after, "limit": limit})
+        return [saga_id for (saga_id,) in rows]
+
+    async def register(self, shapes: Sequence[JsonObject]) -> None:
+        if shapes:
+            await self._patience.run(self._register, shapes)
+
+    async def shapes(self) -> Sequence[JsonObject]:
+        return [shape for (shape,) in await self._query("shapes", {})]
+
+    async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
+        rows = await self._query("take_held", {"limit": limit, **_versions(definitions)})
+        return [
+            Held(Incoming(subject, json.loads(headers), body, received, sequence, consumer=consumer), *rest)
+            for subject, headers, body, received, sequence, consumer, *rest in rows
+        ]
+
+    async def unhold(self, message_ids: Collection[str]) -> None:
+        await self._query("unhold", {"ids": [storable(each) for each in message_ids]})
+
+    async def release(self, saga_id: UUID) -> bool:
+        """End a saga's quarantine; its held messages come with `take_held` again. False: it was in none."""
+        return bool(await self._query("release", {"saga_id": saga_id}))
+
+    async def history(self, saga_id: UUID) -> list[Recorded]:
+        """The events of one saga. Raises UnreadableEvent."""
+        return await self._patience.run(self.application.repository.history, saga_id)
+
+    async def saga_rows(
+        self,
+        *,
+        saga: str | None = None,
+        key: str | None = None,
+        saga_id: UUID | None = None,
+        limit: int = 1000,
+    ) -> list[SagaRow]:
+        """Sagas by any of type, key and id, in the order of type and key."""
+        arguments = {"saga": saga, "key": key, "saga_id": saga_id, "limit": limit}
+        return [SagaRow(*row) for row in await self._query("saga_rows", arguments)]
+
+    async def quarantined(self) -> Mapping[UUID, str]:
+        """Sagas in quarantine, with what went wrong, longest first."""
+        return dict(await self._query("quarantined", {}))
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many sagas there are by type and status."""
+        return {(saga, status): count for saga, status, count in await self._query("counts", {})}
+
+    async def _query(self, name: str, arguments: Mapping[str, Any]) -> list[Any]:
+        return await self._patience.run(self._execute, name, arguments)
+
+    def _execute(self, name: str, arguments: Mapping[str, Any]) -> list[Any]:
+        with self.application.datastore.get_connection() as connection:
+            cursor = connection.cursor(row_factory=tuple_row, binary=True)
+            cursor.execute(load(QUERIES, name, self._schema), arguments, prepare=True)
+            return cursor.fetchall() if cursor.description else []
+
+    def _load(self, saga_ids: list[UUID]) -> Loaded:
+        found = self.application.repository.get_many(saga_ids)
+        # Asked after the histories, so that the time is not before that of any event in them.
+        [(now, quarantined)] = self._execute("clock_and_quarantine", {"ids": saga_ids})
+        apart = frozenset(quarantined)
+        return Loaded(
+            now,
+            {
+                id_: each
+                for id_, each in found.items()
+                if id_ not in apart and not isinstance(each, Exception)
+            },
+            {id_: each for id_, each in found.items() if id_ not in apart and isinstance(each, Exception)},
+            apart,
+        )
+
+    def _take_due(self, arguments: Mapping[str, Any]) -> Due:
+        taken = self._execute("take_due", arguments)
+        [(now, coming)] = self._execute("next_due", arguments)
+        return Due(now, [saga_id for _, saga_id in sorted(taken)], coming)
+
+    def _published(self, message_ids: Sequence[str]) -> None:
+        statement = load(QUERIES, "published", self._schema)
+        with (
+            self.application.datastore.get_connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            connection.execute("SET LOCAL synchronous_commit TO off", prepare=True)
+            connection.execute(statement, {"ids": message_ids}, prepare=True)
+
+    def _register(self, shapes: Sequence[JsonObject]) -> None:
+        arguments = {
+            "sagas": [shape["saga"] for shape in shapes],
+            "versions": [shape["version"] for shape in shapes],
+            "shapes": [Jsonb(shape) for shape in shapes],
+        }
+        with self.application.datastore.get_connection() as connection, connection.transaction():
+            cursor = connection.cursor(row_factory=tuple_row)
+            cursor.execute(load(QUERIES, "save_shapes", self._schema), arguments)
+            cursor.execute(load(QUERIES, "shapes", self._schema))
+            compare(shapes, [shape for (shape,) in cursor])
+
+
+def _versions(definitions: Iterable[tuple[str, int]]) -> dict[str, list[Any]]:
+    pairs = list(definitions)
+    return {"sagas": [saga for saga, _ in pairs], "definitions": [version for _, version in pairs]}

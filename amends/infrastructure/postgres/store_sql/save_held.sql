@@ -1,0 +1,13 @@
+-- Keeps messages that wait; one that waits already stays as it is.
+INSERT INTO {schema}.held
+    (message_id, subject, headers, body, received, sequence, consumer, saga_id, saga, definition, why, error)
+SELECT message_id, subject, headers, body, received, sequence, consumer, saga_id, saga, definition, why, error
+FROM unnest(
+    %(ids)b::text[], %(subjects)b::text[], %(headers)b::text[], %(bodies)b::bytea[], %(received)b::timestamptz[],
+    %(sequences)b::bigint[], %(consumers)b::text[], %(saga_ids)b::uuid[], %(sagas)b::text[],
+    %(definitions)b::integer[], %(whys)b::text[], %(errors)b::text[]
+) WITH ORDINALITY AS message (
+    message_id, subject, headers, body, received, sequence, consumer, saga_id, saga, definition, why, error, place
+)
+ORDER BY place
+ON CONFLICT (message_id) DO NOTHING

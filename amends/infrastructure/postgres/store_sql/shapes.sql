@@ -1,0 +1,2 @@
+-- Every shape that was ever recorded.
+SELECT shape FROM {schema}.definitions ORDER BY saga, version

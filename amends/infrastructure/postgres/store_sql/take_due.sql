@@ -1,0 +1,15 @@
+-- Takes the sagas that are due, longest overdue first; those that another worker is taking are passed over.
+UPDATE {schema}.sagas AS saga SET taken_until = statement_timestamp() + %(lease)b::interval
+FROM (
+    SELECT saga_id FROM {schema}.sagas
+    WHERE wake_up <= statement_timestamp()
+        AND (%(until)b::timestamptz IS NULL OR wake_up < %(until)b::timestamptz)
+        AND quarantined_at IS NULL
+        AND (taken_until IS NULL OR taken_until <= statement_timestamp())
+        AND (saga, definition) IN (SELECT * FROM unnest(%(sagas)b::text[], %(definitions)b::integer[]))
+    ORDER BY wake_up, saga_id
+    LIMIT %(limit)b
+    FOR UPDATE SKIP LOCKED
+) AS due
+WHERE saga.saga_id = due.saga_id
+RETURNING saga.wake_up, saga.saga_id

@@ -1,0 +1,2 @@
+-- Forgets held messages that have been handled.
+DELETE FROM {schema}.held WHERE message_id = ANY (%(ids)b::text[])

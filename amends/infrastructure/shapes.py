@@ -1,0 +1,60 @@
+"""Comparing the shape of a definition with the one that was recorded for its version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice, zip_longest
+from textwrap import shorten
+from typing import Any, Final
+
+from amends.domain.errors import AmendsError
+from amends.domain.events import JsonObject
+
+_MANY: Final = 5
+_LONG: Final = 80
+_ABSENT: Final = object()
+
+
+class ShapeDiffers(AmendsError):
+    """A definition is not what was recorded under its version. Sagas finish under the one they began with."""
+
+
+def plain(shape: JsonObject) -> JsonObject:
+    """The shape as it comes back from the store."""
+    copied: JsonObject = json.loads(json.dumps(shape))
+    return copied
+
+
+def compare(given: Sequence[JsonObject], recorded: Sequence[JsonObject]) -> None:
+    """Raises ShapeDiffers where the recorded shape of the same saga type and version is another one."""
+    known = {(shape["saga"], shape["version"]): shape for shape in recorded}
+    for shape in given:
+        name, version = shape["saga"], shape["version"]
+        differences = list(islice(_differences(known[name, version], plain(shape), ""), _MANY + 1))
+        if differences:
+            shown = "; ".join(differences[:_MANY]) + ("; and more" if len(differences) > _MANY else "")
+            raise ShapeDiffers(
+                f"saga {name!r} version {version}: expected the shape that was recorded when this version was "
+                f"first used, but {shown}. Give the changed definition a new version, and keep this one until "
+                "its sagas have ended"
+            )
+
+
+def _differences(recorded: Any, given: Any, path: str) -> Iterator[str]:
+    if isinstance(recorded, dict) and isinstance(given, dict):
+        for name in {**recorded, **given}:
+            inner = f"{path}.{name}" if path else name
+            yield from _differences(recorded.get(name, _ABSENT), given.get(name, _ABSENT), inner)
+    elif isinstance(recorded, list) and isinstance(given, list):
+        for place, (one, other) in enumerate(zip_longest(recorded, given, fillvalue=_ABSENT)):
+            yield from _differences(one, other, f"{path}[{place}]")
+    elif recorded != given:
+        yield f"{path} was {_shown(recorded)} and is {_shown(given)}"
+
+
+def _shown(value: Any) -> str:
+    if value is _ABSENT:
+        return "absent"
+    text = json.dumps(value, ensure_ascii=False)
+    return shorten(text, _LONG, placeholder="…")
