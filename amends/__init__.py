@@ -1,3 +1,57 @@
 """Sagas for Python services: long business transactions that finish or make amends."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from amends.client import Client
+    from amends.domain.messages import Command, Done, Event
+    from amends.domain.policy import Retry
+    from amends.domain.saga import Saga, step
+    from amends.infrastructure.settings import Settings
+    from amends.participant import Failed, Participant, Rejected, Tx
+    from amends.process_managers.worker import Worker
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Client",
+    "Command",
+    "Done",
+    "Event",
+    "Failed",
+    "Participant",
+    "Rejected",
+    "Retry",
+    "Saga",
+    "Settings",
+    "Tx",
+    "Worker",
+    "step",
+]
+
+_HOMES = {
+    "Client": "amends.client",
+    "Command": "amends.domain.messages",
+    "Done": "amends.domain.messages",
+    "Event": "amends.domain.messages",
+    "Failed": "amends.participant",
+    "Participant": "amends.participant",
+    "Rejected": "amends.participant",
+    "Retry": "amends.domain.policy",
+    "Saga": "amends.domain.saga",
+    "Settings": "amends.infrastructure.settings",
+    "Tx": "amends.participant",
+    "Worker": "amends.process_managers.worker",
+    "step": "amends.domain.saga",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: a participant need not have what the worker needs, and programs start quickly.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'amends' has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -1,0 +1,136 @@
+"""Starting sagas from an application, and waiting for what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+from uuid import UUID
+
+from nats.aio.msg import Msg
+
+from amends.domain import wire
+from amends.domain.definition import Definition
+from amends.domain.errors import AmendsError
+from amends.domain.identity import message_id, saga_id
+from amends.domain.messages import Event
+from amends.domain.saga import Saga
+from amends.infrastructure.broker import streams
+from amends.infrastructure.clock import SystemClock
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.nats import Broker, JetStreamPublisher
+from amends.infrastructure.ports import Outgoing
+from amends.infrastructure.postgres.store import PostgresStore
+from amends.infrastructure.settings import Settings
+
+S = TypeVar("S", bound=Event)
+
+FINAL: Final = ("completed", "compensated", "failed")
+_LOOK_AGAIN: Final = 2.0
+
+
+class NotFinished(AmendsError):
+    """The saga had not finished when the time given for it was over; it goes on all the same."""
+
+
+class Run:
+    """A saga that was asked to start."""
+
+    def __init__(self, client: Client, id_: UUID) -> None:
+        self.id: Final = id_
+        self._client = client
+
+    async def result(self, *, timeout: timedelta | None = None) -> str:
+        """`completed`, `compensated` or `failed`, as soon as it is. Raises `NotFinished` after `timeout`."""
+        try:
+            async with asyncio.timeout(timeout.total_seconds() if timeout else None):
+                return await self._client.outcome(self.id)
+        except TimeoutError:
+            raise NotFinished(
+                f"expected saga {self.id} to finish within {timeout}; it has not. `amends show {self.id}` tells "
+                "what it waits for"
+            ) from None
+
+
+class Client:
+    """Starts sagas: `async with Client() as amends: run = await amends.start(Order, OrderPlaced(...))`."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings
+        self._open = AsyncExitStack()
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._broker: Broker
+        self._store: PostgresStore
+        self._publisher: JetStreamPublisher
+        self._namespace = ""
+
+    async def __aenter__(self) -> Self:
+        settings = self._settings or Settings()
+        self._namespace = settings.namespace
+        enter = self._open.enter_async_context
+        servers = await enter(Servers(settings))
+        self._store = await enter(PostgresStore.open(servers.database_url, settings.namespace))
+        self._broker = await enter(Broker(servers.nats_url, name="client", namespace=settings.namespace))
+        await self._broker.ensure(streams(self._namespace, timedelta(days=settings.stream_max_age)), [])
+        self._publisher = self._broker.publisher()
+        self._open.push_async_callback(self._publisher.close)
+        await self._broker.client.subscribe(wire.saga_subject(self._namespace, "*", "*"), cb=self._told)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    async def start(self, saga: type[Saga[S]], event: S, /) -> Run:
+        """Publish the start event. The same event again is the same start, and changes nothing.
+
+        Returns when the broker has stored it. Raises `PublishFailed` where it refuses, for size say.
+        """
+        definition: Definition = saga.definition
+        body = event.model_dump_json()
+        return await self.publish_start(definition.name, event.subject, definition.key_of(event), body)
+
+    async def publish_start(self, saga: str, subject: str, key: str, body: str) -> Run:
+        """Publish a start event that is JSON already."""
+        identity = message_id(subject, body)
+        headers: dict[str, str] = {
+            wire.CE_SPECVERSION: "1.0",
+            wire.CE_ID: str(identity),
+            wire.CE_SOURCE: f"/amends/{self._namespace}/client",
+            wire.CE_TYPE: subject,
+            wire.CE_TIME: SystemClock().now().isoformat().replace("+00:00", "Z"),
+        }
+        place = wire.event_subject(self._namespace, subject)
+        await self._publisher.publish([Outgoing(str(identity), place, headers, body.encode())])
+        return Run(self, saga_id(self._namespace, saga, key))
+
+    async def outcome(self, id_: UUID) -> str:
+        """The saga's final status, when it has one."""
+        told = self._waiting.setdefault(str(id_), asyncio.Event())
+        try:
+            while True:
+                rows = await self._store.saga_rows(saga_id=id_)
+                if rows and rows[0].status in FINAL:
+                    return rows[0].status
+                told.clear()
+                # The message that wakes us may be lost on the way; the store is what counts.
+                await _soon(told)
+        finally:
+            self._waiting.pop(str(id_), None)
+
+    async def _told(self, message: Msg) -> None:
+        headers: dict[str, Any] = message.headers or {}
+        waiting = self._waiting.get(str(headers.get(wire.SAGA_ID)))
+        if waiting is not None:
+            waiting.set()
+
+
+async def _soon(event: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(_LOOK_AGAIN):
+            await event.wait()
+    except TimeoutError:
+        return

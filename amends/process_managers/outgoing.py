@@ -1,0 +1,147 @@
+"""From recorded events to the messages that they imply: commands, and what becomes of sagas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic_core import to_json
+
+from amends.domain import events as e
+from amends.domain import wire
+from amends.domain.history import Recorded
+from amends.domain.state import Attempt, Round, SagaState
+from amends.domain.wire import Direction
+from amends.infrastructure.ports import DeadLetter, Outgoing
+
+MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
+    e.SagaStarted: "started",
+    e.CompensationStarted: "compensating",
+    e.CommandParked: "parked",
+    e.SagaCompleted: "completed",
+    e.SagaCompensated: "compensated",
+    e.SagaReopened: "reopened",
+}
+"""The events that are told on `ns.saga.<type>.<milestone>`."""
+
+
+def messages(state: SagaState, recorded: Sequence[Recorded]) -> Iterator[Outgoing]:
+    """What must be published because of these events; `state` is the state after them."""
+    for item in recorded:
+        event = item.event
+        if isinstance(event, e.CommandRecorded):
+            round_ = state.step(event.step).line(event.direction).rounds[event.round - 1]
+            yield command(state, event.step, event.direction, round_, round_.attempts[event.attempt - 1])
+        elif type(event) in MILESTONES:
+            yield milestone(state, item)
+
+
+def outstanding(state: SagaState, suffix: str) -> Iterator[Outgoing]:
+    """Every command of the saga that is still unanswered, to be sent again because the broker lost it.
+
+    `suffix` makes the broker take it for a new message although its `ce-id` is the old one.
+    """
+    for step, direction, line in state.active():
+        attempt = line.in_flight
+        if attempt is not None:
+            yield command(state, step.name, direction, line.rounds[-1], attempt, suffix)
+
+
+def command(
+    state: SagaState, step: str, direction: Direction, round_: Round, attempt: Attempt, suffix: str = ""
+) -> Outgoing:
+    """The message that carries this attempt."""
+    headers = _headers(state, str(attempt.command_id), round_.subject, attempt.sent)
+    headers |= {
+        wire.STEP: step,
+        wire.DIRECTION: str(direction),
+        wire.ROUND: str(round_.number),
+        wire.ATTEMPT: str(attempt.number),
+        wire.IDEMPOTENCY_KEY: str(round_.key),
+        wire.KEY_OPENED: _time(_opened(state, step, round_)),
+    }
+    if round_.forward_key is not None:
+        headers[wire.FORWARD_KEY] = str(round_.forward_key)
+    if direction is Direction.FORWARD:
+        headers[wire.EXPIRES] = _time(attempt.expires)
+    return Outgoing(
+        message_id=str(attempt.command_id),
+        subject=wire.command_subject(state.namespace, round_.subject),
+        headers=headers,
+        body=to_json(round_.payload),
+        deduplication_id=f"{attempt.command_id}{suffix}",
+    )
+
+
+def milestone(state: SagaState, recorded: Recorded) -> Outgoing:
+    """The message that tells what has become of the saga."""
+    event = recorded.event
+    message_id = f"{state.id}-{recorded.originator_version}"
+    name = MILESTONES[type(event)]
+    body: e.JsonObject = {"status": str(state.status)}
+    body |= {field: getattr(event, field) for field in ("step", "reason") if hasattr(event, field)}
+    headers = _headers(state, message_id, f"{state.saga}.{name}", event.at)
+    headers[wire.VERSION] = str(recorded.originator_version)
+    return Outgoing(message_id, wire.saga_subject(state.namespace, state.saga, name), headers, to_json(body))
+
+
+def dead(namespace: str, letter: DeadLetter) -> Outgoing:
+    """The message that tells of a dead letter: the original, with the reason and where it came from."""
+    headers = {
+        **{name: value for name, value in letter.message.headers.items() if name != wire.NATS_MSG_ID},
+        "Amends-Dead-Reason": " ".join(letter.reason.split()),
+        "Amends-Dead-Subject": letter.message.subject,
+        "Amends-Dead-Sequence": str(letter.message.sequence),
+    }
+    headers.setdefault(wire.CE_ID, letter.message_id)
+    return Outgoing(
+        message_id=letter.message_id,
+        subject=wire.dead_subject(namespace, letter.where),
+        headers=headers,
+        body=letter.message.body,
+        deduplication_id=f"dead/{letter.message_id}",
+    )
+
+
+def _opened(state: SagaState, step: str, round_: Round) -> datetime:
+    """When the key was opened that the participant remembers the command by: the forward key's round."""
+    if round_.forward_key is None:
+        return round_.opened
+    return next(r.opened for r in state.step(step).forward.rounds if r.key == round_.forward_key)
+
+
+def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict[str, str]:
+    headers = {
+        wire.CE_SPECVERSION: "1.0",
+        wire.CE_ID: message_id,
+        wire.CE_SOURCE: f"/amends/{state.namespace}/{state.saga}",
+        wire.CE_TYPE: kind,
+        wire.CE_TIME: _time(at),
+        wire.CE_SUBJECT: str(state.id),
+        wire.SAGA_ID: str(state.id),
+        wire.SAGA: f"{state.saga}@{state.definition}",
+        # NATS headers are latin-1 lines; a key may hold anything.
+        wire.KEY: header(state.key),
+    }
+    if state.trace:
+        headers[wire.TRACEPARENT] = state.trace
+    return headers
+
+
+def header(value: str) -> str:
+    """The value as one printable ASCII line; what does not fit is written as a JSON escape."""
+    return to_json(value, ensure_ascii=True).decode()[1:-1] if not _plain(value) else value
+
+
+def _plain(value: str) -> bool:
+    return value.isascii() and value.isprintable()
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def of_sagas(outgoing: Iterable[Outgoing]) -> list[str]:
+    """The ids of these messages."""
+    return [message.message_id for message in outgoing]

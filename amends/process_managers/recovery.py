@@ -1,0 +1,32 @@
+"""What a worker does when the broker lost its memory: send again whatever is still unanswered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from amends.infrastructure.clock import fresh_name
+from amends.infrastructure.ports import Publisher, Store
+from amends.process_managers import outgoing
+
+_LOG: Final = logging.getLogger("amends.worker")
+_BATCH: Final = 500
+
+
+async def send_again(store: Store, publisher: Publisher, saga_types: Sequence[str]) -> int:
+    """Publish every unanswered command of these types again, out of the histories. Returns how many.
+
+    Each keeps its command id, so a participant that has done it only repeats its answer; the broker is given a
+    fresh id, or it might take the message for a duplicate of one that it lost.
+    """
+    suffix = f"@{fresh_name()}"
+    sent, after = 0, None
+    while ids := await store.outstanding(saga_types, after, _BATCH):
+        loaded = await store.load(ids)
+        states = [aggregate.state for aggregate in loaded.aggregates.values() if aggregate.state]
+        messages = [message for state in states for message in outgoing.outstanding(state, suffix)]
+        await publisher.publish(messages)
+        sent, after = sent + len(messages), ids[-1]
+    _LOG.warning("the broker lost messages: %d unanswered commands were sent again", sent)
+    return sent

@@ -1,0 +1,70 @@
+"""The definitions that a worker holds, and which messages they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from amends.domain.definition import Definition
+from amends.domain.events import JsonObject
+from amends.domain.wire import event_subject, reply_subjects
+from amends.process_managers.errors import DuplicateDefinition
+
+
+class Registry:
+    """Definitions by name and version. Several versions of a type stand side by side; starts go to the newest."""
+
+    def __init__(self, definitions: Iterable[Definition]) -> None:
+        self._held: dict[tuple[str, int], Definition] = {}
+        for definition in definitions:
+            held = (definition.name, definition.version)
+            if held in self._held:
+                raise DuplicateDefinition(
+                    f"expected one definition of each version, got two of {definition.name}@{definition.version}; "
+                    "give one of them another name or version"
+                )
+            self._held[held] = definition
+
+    @property
+    def held(self) -> Sequence[tuple[str, int]]:
+        """Every (type, version) held here."""
+        return list(self._held)
+
+    @property
+    def types(self) -> Sequence[str]:
+        """Every type held here, in any version."""
+        return sorted({name for name, _ in self._held})
+
+    def get(self, saga: str, version: int) -> Definition | None:
+        """The definition of this type and version, where it is held."""
+        return self._held.get((saga, version))
+
+    def newest(self, saga: str) -> Definition:
+        """The definition under which new sagas of the type start."""
+        return self._held[saga, max(version for name, version in self._held if name == saga)]
+
+    def shapes(self) -> Sequence[JsonObject]:
+        """The shapes of all that is held, to be recorded."""
+        return [definition.shape() for definition in self._held.values()]
+
+
+def start_filter(namespace: str, definition: Definition) -> tuple[str, ...]:
+    """The subjects that start sagas of this type."""
+    return (event_subject(namespace, definition.start.subject),)
+
+
+def reply_filter(namespace: str, saga: str, shapes: Iterable[JsonObject]) -> tuple[str, ...]:
+    """The subjects of every reply to any version of the type that was ever recorded.
+
+    It is the union over what is recorded, not over what this worker holds: old sagas must still be heard.
+    """
+    subjects = {
+        event_subject(namespace, subject)
+        for shape in shapes
+        if shape["saga"] == saga
+        for step in shape["steps"]
+        for asking in (step["forward"], step["compensation"])
+        if asking is not None
+        for command in asking["commands"]
+        for subject in reply_subjects(command["subject"], command["reply"])
+    }
+    return tuple(sorted(subjects))

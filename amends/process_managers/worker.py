@@ -1,0 +1,154 @@
+"""The worker as a program sees it: sagas, settings, and a batch engine on PostgreSQL and NATS."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from amends.domain import wire
+from amends.domain.saga import Saga
+from amends.infrastructure.broker import ConsumerSpec, streams
+from amends.infrastructure.clock import SystemClock
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.nats import Broker, BrokerWatch
+from amends.infrastructure.postgres.store import PostgresStore
+from amends.infrastructure.settings import Settings
+from amends.process_managers.engine import Engine
+from amends.process_managers.recovery import send_again
+from amends.process_managers.registry import Registry, reply_filter, start_filter
+from amends.process_managers.routing import REPLIES, START
+
+
+class Worker:
+    """Runs these sagas: `async with Worker([Order])`, or `await Worker([Order]).run()`.
+
+    Workers are equal and share the work: run as many as you like. `deliver` says what a saga type that is run
+    for the first time starts for: `new` events only, or `all` that the stream still holds. `probe` is called
+    at labelled points of each batch, for tests that kill the process there.
+
+    Raises `SettingsError`, `ShapeDiffers` where a version was run before with other steps, and
+    `ConfiguredOtherwise` where a stream or consumer is not as it must be.
+    """
+
+    def __init__(
+        self,
+        sagas: Sequence[type[Saga[Any]]],
+        settings: Settings | None = None,
+        *,
+        name: str | None = None,
+        deliver: Literal["new", "all"] = "new",
+        probe: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.registry = Registry(saga.definition for saga in sagas)
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self._settings = settings
+        self._deliver: Literal["new", "all"] = deliver
+        self._probe = probe
+        self._stopping = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._open = AsyncExitStack()
+
+    def stop(self) -> None:
+        """Finish the batch in hand, take no other, and end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until `stop` is called, or the task is cancelled."""
+        settings = self._settings or Settings()
+        async with (
+            Servers(settings) as servers,
+            PostgresStore.open(servers.database_url, settings.namespace) as store,
+            Broker(servers.nats_url, name=f"worker-{self.name}", namespace=settings.namespace) as broker,
+        ):
+            await store.register(self.registry.shapes())
+            consumers = await self._consumers(store, settings.namespace)
+            publisher = broker.publisher()
+            feeding = {wire.stream(settings.namespace, what) for what in ("commands", "events")}
+
+            async def lost(names: set[str]) -> None:
+                if names & feeding:
+                    await send_again(store, publisher, self.registry.types)
+
+            specs = streams(settings.namespace, timedelta(days=settings.stream_max_age))
+            async with (
+                BrokerWatch(broker, specs, consumers, store.marks, lost) as watch,
+                broker.inbox(consumers) as inbox,
+            ):
+                shapes = await store.shapes()
+                engine = Engine(
+                    self.registry,
+                    store,
+                    inbox,
+                    publisher,
+                    SystemClock(),
+                    namespace=settings.namespace,
+                    name=self.name,
+                    batch_size=settings.batch_size,
+                    lease=timedelta(seconds=settings.timer_lease),
+                    known_types=[shape["saga"] for shape in shapes],
+                    probe=self._probe,
+                )
+                await self._until_stopped(engine, watch.wait(), servers.watch())
+            await publisher.close()
+
+    async def _until_stopped(self, engine: Engine, *watches: Any) -> None:
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(watch) for watch in watches]
+            beside.append(group.create_task(self._pass_on_stop(engine)))
+            self._ready.set()
+            await engine.run()
+            for task in beside:
+                task.cancel()
+
+    async def _pass_on_stop(self, engine: Engine) -> None:
+        await self._stopping.wait()
+        engine.stop()
+
+    async def _consumers(self, store: PostgresStore, namespace: str) -> list[ConsumerSpec]:
+        events = wire.stream(namespace, "events")
+        shapes = await store.shapes()
+        consumers = []
+        for saga in self.registry.types:
+            starts = start_filter(namespace, self.registry.newest(saga))
+            replies = reply_filter(namespace, saga, shapes)
+            consumers.append(ConsumerSpec(events, f"{START}{saga}", starts, deliver=self._deliver))
+            consumers.append(ConsumerSpec(events, f"{REPLIES}{saga}", replies, deliver=self._deliver))
+        return consumers
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Run beside the body, which begins when messages are taken; leaving it finishes the batch and stops.
+
+        An error that ends the worker cancels the body and is raised here.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                work = group.create_task(self.run(), name="amends-worker")
+                ready = asyncio.ensure_future(self._ready.wait())
+                await asyncio.wait((work, ready), return_when=asyncio.FIRST_COMPLETED)
+                try:
+                    yield self
+                finally:
+                    ready.cancel()
+                    self.stop()
+                    await asyncio.wait((work,))
+        except BaseExceptionGroup as group_error:
+            error: BaseException = group_error
+            while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+                error = error.exceptions[0]
+            raise error from group_error
+
+    async def __aenter__(self) -> Self:
+        await self._open.enter_async_context(self.running())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._open.__aexit__(kind, error, trace)

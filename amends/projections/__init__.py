@@ -1,0 +1,1 @@
+"""The read side: what happened, and where things stand."""

@@ -1,0 +1,152 @@
+"""A saga's history as sentences, and where it stands: from its events alone, without its definition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from amends.domain import events as e
+from amends.domain.events import JsonObject
+from amends.domain.history import Recorded
+from amends.domain.state import SagaState
+from amends.domain.wire import Direction
+
+_ASKING: Final = {
+    Direction.FORWARD: "asked {subject} to do step {step}",
+    Direction.COMPENSATE: "asked {subject} to undo step {step}",
+    Direction.CLOSE: "asked {subject} whether step {step} happened, and to make sure that it no longer can",
+}
+_WHAT: Final = {
+    Direction.FORWARD: "{step}",
+    Direction.COMPENSATE: "undoing {step}",
+    Direction.CLOSE: "closing {step}",
+}
+
+
+def sentence(event: e.SagaEvent) -> str:
+    """What the event means, to somebody who has never seen the definition."""
+    return _SENTENCES[type(event)](event)
+
+
+def story(history: Sequence[Recorded]) -> list[JsonObject]:
+    """Every event as JSON: version, time, type, sentence, who and what caused it, and its own fields."""
+    return [
+        {
+            "version": recorded.originator_version,
+            "at": recorded.event.at.isoformat(),
+            "type": recorded.event.type,
+            "sentence": sentence(recorded.event),
+            "by": recorded.event.by,
+            "cause": recorded.event.cause,
+            "trace": recorded.event.trace,
+            "data": recorded.event.model_dump(mode="json", exclude={"at", "by", "cause", "trace"}),
+        }
+        for recorded in history
+    ]
+
+
+def standing(state: SagaState, version: int) -> JsonObject:
+    """Where the saga stands, what it waits for and since when."""
+    return {
+        "id": str(state.id),
+        "saga": f"{state.saga}@{state.definition}",
+        "key": state.key,
+        "status": str(state.status),
+        "reason": state.reason,
+        "started": state.started.isoformat(),
+        "updated": state.at.isoformat(),
+        "deadline": state.deadline and state.deadline.isoformat(),
+        "version": version,
+        "contradictions": state.contradictions,
+        "waits": [_wait(name.name, direction, line) for name, direction, line in state.active()],
+        "steps": {name: _step(step) for name, step in state.steps.items()},
+    }
+
+
+def _wait(step: str, direction: Direction, line: Any) -> JsonObject:
+    attempt = line.in_flight
+    waiting: JsonObject = {
+        "step": step,
+        "direction": str(direction),
+        "attempts": line.tries,
+        "parked": line.parked,
+    }
+    if attempt is not None:
+        waiting |= {
+            "for": "an answer",
+            "since": attempt.sent.isoformat(),
+            "until": attempt.expires.isoformat(),
+        }
+    else:
+        waiting |= {"for": "the next attempt", "until": line.retry and line.retry.isoformat()}
+    return waiting | {"last_error": line.error}
+
+
+def _step(step: Any) -> str:
+    if step.skipped:
+        return "skipped"
+    if step.compensation.succeeded:
+        return "undone"
+    if step.passed_over:
+        return "nothing to undo"
+    if step.compensation.rounds:
+        return "being undone"
+    if step.succeeded:
+        return "done"
+    if step.given_up:
+        return f"given up: {step.given_up}"
+    return "being closed" if step.close.rounds else "asked for"
+
+
+def _attempt(event: e.OfCommand) -> str:
+    return f" (attempt {event.attempt})" if event.attempt > 1 else ""
+
+
+def _what(event: e.OfCommand) -> str:
+    return _WHAT[event.direction].format(step=event.step)
+
+
+def _recorded(event: e.CommandRecorded) -> str:
+    return _ASKING[event.direction].format(subject=event.subject, step=event.step) + _attempt(event)
+
+
+def _succeeded(event: e.CommandSucceeded) -> str:
+    return f"{_what(event)} succeeded{_attempt(event)}"
+
+
+def _refused(event: e.CommandRejected | e.CommandFailed) -> str:
+    why = event.reason or event.code or "no reason given"
+    if isinstance(event, e.CommandFailed):
+        return f"{_what(event)} failed{_attempt(event)}, for a technical reason: {why}"
+    if event.direction is Direction.CLOSE:
+        return f"{event.step} did not happen, and no longer can: {why}"
+    return f"{_what(event)} was rejected{_attempt(event)}: {why}"
+
+
+def _timed_out(event: e.CommandTimedOut) -> str:
+    return f"{_what(event)} brought no answer in time{_attempt(event)}; nobody knows whether it happened"
+
+
+_SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
+    e.SagaStarted: lambda v: f"{v.saga} {v.key} started, because of {v.subject}",
+    e.StartRefused: lambda v: f"another start was refused: {v.reason}",
+    e.SagaCompleted: lambda _: "completed: every step is done",
+    e.CompensationStarted: lambda v: f"turned back, to undo what was done, because {v.reason}",
+    e.SagaCompensated: lambda _: "compensated: all that had to be undone is undone",
+    e.SagaReopened: lambda v: f"reopened: {v.reason}",
+    e.DeadlinePassed: lambda _: "the deadline passed",
+    e.CancelRequested: lambda v: f"{v.by} asked to cancel: {v.reason}",
+    e.StepSkipped: lambda v: f"{v.step} was skipped: there is nothing to ask for",
+    e.StepGivenUp: lambda v: f"{v.step} was given up: {v.reason}",
+    e.CompensationPassedOver: lambda v: f"{v.step} needs no undoing: {v.reason}",
+    e.CommandRecorded: _recorded,
+    e.CommandSucceeded: _succeeded,
+    e.CommandRejected: _refused,
+    e.CommandFailed: _refused,
+    e.CommandTimedOut: _timed_out,
+    e.RetryScheduled: lambda v: f"{_what(v)} will be tried again at {v.due:%Y-%m-%d %H:%M:%S} UTC",
+    e.CommandParked: lambda v: f"{_what(v)} needs a person ({v.reason}); slow retries go on",
+    e.ContradictionFound: lambda v: (
+        f"{_what(v)}: the service said {v.recorded}, and now {v.came}; needs a person"
+    ),
+}
