@@ -36,6 +36,10 @@ _COPIED: Final = (
     wire.TRACESTATE,
 )
 _LONGEST_REASON: Final = 1000
+_OWN_HEADERS: Final = 4096
+
+MOST_HEADERS: Final = 16 * 1024
+"""Bytes that the headers of a command may have: its answer carries them too, whenever it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Writer:
         """The event that answers a command message; `subjects` as `wire.reply_subjects` gives them.
 
         Its id is a function of command id and outcome, so that a command delivered again is answered with
-        the same message. Raises `AnswerTooLarge`.
+        the same message.
         """
         command_id = message.headers[wire.CE_ID]
         succeeded, rejected, failed = subjects
@@ -68,13 +72,16 @@ class Writer:
             wire.CAUSATION_ID: command_id,
             wire.OUTCOME: str(answer.outcome),
         }
-        size = _size(headers, answer.body)
-        if size > self.limit:
+        return Outgoing(identity, wire.event_subject(self.namespace, event), headers, answer.body, identity)
+
+    def check(self, answer: Answer) -> None:
+        """Raises `AnswerTooLarge` for an answer that may not fit beside the headers of any later command."""
+        most = self.limit - MOST_HEADERS - _OWN_HEADERS
+        if len(answer.body) > most:
             raise AnswerTooLarge(
-                f"the answer on {event} has {size} bytes, headers included; a message can have {self.limit}. "
+                f"the answer has {len(answer.body)} bytes, and can have {most}. "
                 "Store what is large, and answer with where it is"
             )
-        return Outgoing(identity, wire.event_subject(self.namespace, event), headers, answer.body, identity)
 
     def dead_letter(self, message: Incoming, reason: str) -> Outgoing:
         """The message on `ns.dead.<participant>`: the original, with the reason and where it came from."""
@@ -95,6 +102,13 @@ class Writer:
         return Outgoing(identity, wire.dead_subject(self.namespace, self.name), headers, body, identity)
 
 
+def headers_size(headers: Mapping[str, str]) -> int:
+    """How many bytes headers have at most as they travel with an answer."""
+    return sum(
+        len(name) + len(value if value.isascii() else plain(value)) + 4 for name, value in headers.items()
+    )
+
+
 def dead_letter_id(message: Incoming) -> str:
     """The same for every delivery of one message."""
     told = f"{message.subject}\n{message.headers.get(wire.CE_ID, message.sequence)}\n"
@@ -111,5 +125,6 @@ def plain(text: str) -> str:
 
 
 def _size(headers: Mapping[str, str], body: bytes) -> int:
-    written = sum(len(name) + len(value) + 4 for name, value in headers.items())
-    return len(body) + written + 128  # the version line, and the deduplication id that the publisher adds
+    return (
+        len(body) + headers_size(headers) + 128
+    )  # the version line, and the deduplication id that the publisher adds

@@ -17,7 +17,7 @@ from amends.infrastructure.postgres.outbox import Outbox, Recorded
 from amends.participant.answers import Writer
 from amends.participant.errors import AnswerTooLarge, Undecodable
 from amends.participant.handlers import Handler, Handlers
-from amends.participant.handling import LONGEST_TEXT, handle
+from amends.participant.handling import LONGEST_TEXT, Savepoint, handle
 from amends.participant.ledger import Claim, DeadLetter, Ledger
 from amends.participant.memory import Answer, Memory
 from amends.participant.promises import answer_from_memory, refusal, settle
@@ -65,8 +65,9 @@ class Desk:
             claims = [Claim(request, handler.forward_action) for request, handler in batch.requests.values()]
             memory = await self._ledger.load(connection, claims)
             self._probe("loaded")
+            savepoint = Savepoint(connection, alone=len(messages) == 1)
             for place, (request, handler) in batch.requests.items():
-                batch.answers[place] = await self._one(connection, request, handler, memory, batch)
+                batch.answers[place] = await self._one(savepoint, request, handler, memory, batch)
             self._probe("handled")
             await self._ledger.save(connection, memory, batch.dead)
             outgoing = self._outgoing(batch, memory.now)
@@ -85,7 +86,7 @@ class Desk:
         return batch
 
     async def _one(
-        self, tx: AsyncConnection, request: Request, handler: Handler, memory: Memory, batch: _Batch
+        self, savepoint: Savepoint, request: Request, handler: Handler, memory: Memory, batch: _Batch
     ) -> Answer:
         known = memory.keys.get(request.forward_key)
         if known is not None and known.action != handler.forward_action:
@@ -94,13 +95,7 @@ class Desk:
         if answer := answer_from_memory(request, memory):
             return answer
         try:
-            answer = await handle(
-                tx,
-                handler,
-                request,
-                check=lambda each: self._reply(request.message, handler, each, memory.now),
-                alone=len(batch.messages) == 1,
-            )
+            answer = await handle(savepoint, handler, request, self._writer.check)
         except Undecodable as error:
             answer = self._bury(batch, request.message, "undecodable", str(error))
         except AnswerTooLarge as error:
@@ -120,13 +115,7 @@ class Desk:
         for place, message in enumerate(batch.messages):
             known = batch.requests.get(place)
             if known is not None or correlated(message, self._namespace):
-                handler = known[1] if known else None
-                try:
-                    replies.append(self._reply(message, handler, batch.answers[place], now))
-                except AnswerTooLarge as error:
-                    # An answer kept for an earlier command: it fitted then, with shorter headers beside it.
-                    answer = self._bury(batch, message, "too_large", str(error))
-                    replies.append(self._reply(message, handler, answer, now))
+                replies.append(self._reply(message, known[1] if known else None, batch.answers[place], now))
         return [*replies, *(self._writer.dead_letter(each.message, each.reason) for each in batch.dead)]
 
     def _reply(self, message: Incoming, handler: Handler | None, answer: Answer, now: datetime) -> Outgoing:

@@ -39,7 +39,8 @@ class Participant(Generic[L]):
     `name` names its durable consumer and its dead letters. `lifespan` makes a context manager that is entered
     while the participant runs; what it yields, clients for instance, handlers find in `resources`. `horizon`
     is how long keys are remembered; `keep_published` how long answers are kept to be published again after a
-    loss of the broker. `batch` is how many commands share a transaction at most. `schema` holds the
+    loss of the broker. `batch` is how many commands share a transaction at most, and
+    `ack_wait` how long the broker waits for one before another replica gets them. `schema` holds the
     participant's own tables in the service's database. `probe` is called at labelled points of each batch,
     for tests that kill the process there.
 
@@ -54,6 +55,7 @@ class Participant(Generic[L]):
         horizon: timedelta = timedelta(days=30),
         keep_published: timedelta = timedelta(days=7),
         batch: int = 100,
+        ack_wait: timedelta = timedelta(seconds=30),
         schema: str = "amends_participant",
         probe: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -65,6 +67,7 @@ class Participant(Generic[L]):
         self.schema: Final = schema
         self.keep_published: Final = keep_published
         self.batch: Final = batch
+        self.ack_wait: Final = ack_wait
         self.probe: Final = probe
         self.handlers: Final = Handlers()
         self.ledger: Final = Ledger(schema, horizon)

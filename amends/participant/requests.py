@@ -11,10 +11,10 @@ from typing import Final
 from amends.domain import wire
 from amends.domain.wire import Direction
 from amends.infrastructure.ports import Incoming
+from amends.participant.answers import MOST_HEADERS, headers_size
 from amends.participant.errors import Undecodable
 
 _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_MOST_HEADERS: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ def correlated(message: Incoming, namespace: str) -> bool:
 
 def _ensure_copyable(headers: Mapping[str, str]) -> None:
     """An answer carries the command's headers: they must leave room for what it has to say."""
-    size = sum(len(name) + len(value) for name, value in headers.items())
-    if size > _MOST_HEADERS:
-        raise Undecodable(f"expected headers of at most {_MOST_HEADERS} bytes; got {size}")
+    size = headers_size(headers)
+    if size > MOST_HEADERS:
+        raise Undecodable(f"expected headers of at most {MOST_HEADERS} bytes; got {size}")
 
 
 def _direction(headers: Mapping[str, str]) -> Direction:

@@ -94,6 +94,7 @@ class Running:
         consumer = ConsumerSpec(
             stream=wire.stream(where.namespace, "commands"),
             durable=name,
+            ack_wait=participant.ack_wait.total_seconds(),
             filter_subjects=tuple(
                 wire.command_subject(where.namespace, subject) for subject in participant.handlers.subjects()
             ),
@@ -119,7 +120,7 @@ class Running:
                 BrokerWatch(broker, specs, [consumer], marks, lost) as watch,
                 broker.inbox([consumer]) as inbox,
             ):
-                loop = _Loop(participant, desk, work, relay, inbox)
+                loop = _Loop(participant, Batches(desk, work), relay, inbox)
                 await self._until_stopped(loop, relay, watch, notes)
             await publisher.close()
 
@@ -158,13 +159,10 @@ def _only(error: BaseException) -> BaseException:
 class _Loop:
     """One batch after the other."""
 
-    def __init__(
-        self, participant: Participant[Any], desk: Desk, link: Link, relay: Relay, inbox: Inbox
-    ) -> None:
+    def __init__(self, participant: Participant[Any], batches: Batches, relay: Relay, inbox: Inbox) -> None:
         self._batch = participant.batch
         self._probe = participant.probe
-        self._desk = desk
-        self._link = link
+        self._batches = batches
         self._relay = relay
         self._inbox = inbox
 
@@ -180,7 +178,7 @@ class _Loop:
         if not messages:
             return
         self._probe("received")
-        recorded = await self._answer(messages)
+        recorded = await self._batches.answer(messages)
         await self._relay.publish(recorded)
         self._probe("published")
         await self._inbox.acknowledge(messages)
@@ -199,7 +197,15 @@ class _Loop:
         await asyncio.wait((received,))
         return () if received.cancelled() else received.result()
 
-    async def _answer(self, messages: Sequence[Incoming]) -> list[Recorded]:
+
+class Batches:
+    """Answers batches on a connection that comes back, in smaller transactions where that is needed."""
+
+    def __init__(self, desk: Desk, link: Link) -> None:
+        self._desk = desk
+        self._link = link
+
+    async def answer(self, messages: Sequence[Incoming]) -> list[Recorded]:
         """Answer all; where handlers stand in another replica's way, in smaller transactions."""
         recorded: list[Recorded] = []
         rest, size = list(messages), len(messages)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import psycopg
 import pytest
 
+from amends.domain import wire
+from amends.infrastructure.broker import ConsumerSpec, streams
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.nats import Broker
 from tests.conftest import DatabaseFrom
-from tests.participant.service import Counter, Service, migrate
+from tests.participant.service import Service, migrate
+from tests.participant.stage import Stage
 
 
 @pytest.fixture
@@ -23,5 +29,10 @@ async def service(service_database: str) -> AsyncIterator[Service]:
 
 
 @pytest.fixture
-def counter() -> Counter:
-    return Counter()
+async def stage(servers: Servers, service: Service, namespace: str) -> AsyncIterator[Stage]:
+    events = wire.stream(namespace, "events")
+    consumer = ConsumerSpec(events, "saga", (f"{namespace}.evt.>",))
+    async with Broker(servers.nats_url, namespace=namespace) as broker:
+        await broker.ensure(streams(namespace, timedelta(days=7)), [consumer])
+        async with broker.inbox([consumer]) as inbox:
+            yield Stage(broker, inbox, service, servers.nats_url, namespace)
