@@ -24,6 +24,7 @@ from amends.infrastructure.nats import Broker, JetStreamPublisher
 from amends.infrastructure.ports import Outgoing
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
+from amends.process_managers.cancelling import cancel
 
 S = TypeVar("S", bound=Event)
 
@@ -106,6 +107,15 @@ class Client:
         place = wire.event_subject(self._namespace, subject)
         await self._publisher.publish([Outgoing(str(identity), place, headers, body.encode())])
         return Run(self, saga_id(self._namespace, saga, key))
+
+    async def cancel(self, saga: type[Saga[Any]], id_: UUID, *, by: str, reason: str) -> None:
+        """Undo the saga, or close its pivot where that is out; recorded with who and why.
+
+        Raises `ActionRefused` where there is no way back, or nothing to undo.
+        """
+        await cancel(
+            self._store, self._publisher, saga.definition, self._namespace, id_, by=by, reason=reason
+        )
 
     async def outcome(self, id_: UUID) -> str:
         """The saga's final status, when it has one."""

@@ -9,8 +9,9 @@ from uuid import UUID
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.decide import UnknownSaga, decide
 from amends.domain.definition import Definition, InvalidMessage
+from amends.domain.errors import ActionRefused
 from amends.domain.events import StartRefused
-from amends.domain.inputs import Start, Tick
+from amends.domain.inputs import Cancel, Start, Tick
 from amends.domain.replies import Uncorrelated
 from amends.infrastructure.ports import Commit, DeadLetter, Held, Incoming, Loaded, Outgoing, SagaRow
 from amends.process_managers import outgoing
@@ -20,8 +21,8 @@ from amends.process_managers.routing import Routed
 WHERE = "worker"
 """The last part of `ns.dead.<where>` for messages that a worker gave up."""
 
-Told = Routed | Tick
-"""What a saga is told in a batch: a message, or that time has passed."""
+Told = Routed | Tick | Cancel
+"""What a saga is told in a batch: a message, that time has passed, or to turn back."""
 
 
 @dataclass
@@ -72,6 +73,8 @@ class Batch:
                 break
             try:
                 self._apply(aggregate, definition, item)
+            except ActionRefused:
+                raise
             except Exception as error:  # whatever a step function raises: only its own saga may suffer
                 self._quarantined[saga_id] = _text(error)
                 self._hold(saga_id, told[position:], "quarantine", _text(error))
@@ -82,15 +85,17 @@ class Batch:
     def _definition(self, aggregate: SagaAggregate, item: Told) -> Definition | None:
         if aggregate.state is not None:
             return self.registry.get(aggregate.state.saga, aggregate.state.definition)
-        assert isinstance(item, Routed)
-        return self.registry.get(item.saga, item.definition) or self.registry.newest(item.saga)
+        if isinstance(item, Routed):
+            return self.registry.get(item.saga, item.definition) or self.registry.newest(item.saga)
+        raise ActionRefused(f"expected a saga {aggregate.id} to exist; none has started under this id")
 
     def _apply(self, aggregate: SagaAggregate, definition: Definition, item: Told) -> None:
         given = item.given if isinstance(item, Routed) else item
         try:
             events = decide(definition, aggregate.id, aggregate.state, given, self.loaded.now, self.by)
         except (Uncorrelated, InvalidMessage, UnknownSaga) as error:
-            assert isinstance(item, Routed)
+            if not isinstance(item, Routed):
+                raise ActionRefused(str(error)) from error
             self.bury(item.message, item.message_id, str(error))
             return
         recorded = aggregate.append(events)

@@ -1,0 +1,5 @@
+"""`python -m amends` is the command `amends`."""
+
+from amends.cli import main
+
+main()

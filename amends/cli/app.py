@@ -1,0 +1,276 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from amends.cli.demo import demo as run_demo
+from amends.cli.modules import NothingFound, find
+from amends.cli.project import write_project
+from amends.cli.drawing import history_table
+from amends.cli.running import execute, on_signal
+from amends.client import Client
+from amends.domain.errors import AmendsError
+from amends.domain.evolve import fold
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.logging import configure
+from amends.infrastructure.ports import SagaRow
+from amends.infrastructure.postgres.store import PostgresStore
+from amends.infrastructure.settings import Settings
+from amends.process_managers.worker import Worker
+from amends.projections.story import standing, story
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Sagas over NATS and PostgreSQL. Begin with `amends demo`, then `amends new`.",
+    epilog="Settings come from environment variables: AMENDS_DATABASE_URL, AMENDS_NATS_URL, AMENDS_NAMESPACE, "
+    "AMENDS_DATA_DIR and more. Without URLs, servers of Amends' own run in AMENDS_DATA_DIR (.amends).",
+)
+out = Console()
+
+Modules = Annotated[list[str], typer.Argument(metavar="MODULE…", help="Modules, or module:name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="A saga's id, or its business key.")]
+
+
+class UnknownSagaType(AmendsError):
+    """No saga of this type was ever run here."""
+
+
+class SagaNotFound(AmendsError):
+    """There is no saga of this id or key."""
+
+
+class BadInput(AmendsError):
+    """The input of a command cannot be read."""
+
+
+def run() -> None:
+    """The entry point."""
+    app(prog_name="amends")
+
+
+@app.command()
+def demo(
+    orders: Annotated[int, typer.Option(min=1, max=100_000, help="How many orders to place.")] = 300,
+) -> None:
+    """Run the order saga with its four services, let some orders fail, and check that the books balance."""
+    settings = _settings(quiet=True)
+    raise typer.Exit(0 if execute(run_demo(settings, orders, out)) else 1)
+
+
+@app.command()
+def up(modules: Modules) -> None:
+    """Run everything in these modules on this machine: servers, sagas, participants."""
+    _run(modules, sagas=True, participants=True)
+
+
+@app.command()
+def worker(modules: Modules) -> None:
+    """Run the sagas in these modules."""
+    _run(modules, sagas=True, participants=False)
+
+
+@app.command()
+def participant(modules: Modules) -> None:
+    """Run the participants in these modules."""
+    _run(modules, sagas=False, participants=True)
+
+
+@app.command()
+def new(folder: Annotated[Path, typer.Argument(help="The folder to write into.")] = Path()) -> None:
+    """Write a first saga with its service and its test."""
+    execute(_new(folder))
+
+
+@app.command()
+def start(
+    saga: Annotated[str, typer.Argument(metavar="TYPE", help="The saga's name, such as order.")],
+    input: Annotated[str, typer.Option("--input", help="The start event as JSON: a file, or - for stdin.")],  # noqa: A002
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the saga's end, and print it.")] = False,
+) -> None:
+    """Start a saga, and print its id. Its type must have been run here before."""
+    execute(_start(saga, input, wait))
+
+
+@app.command()
+def show(saga: Id, as_json: AsJson = False) -> None:
+    """Where a saga stands, what it waits for and since when."""
+    execute(_show(saga, as_json))
+
+
+@app.command()
+def history(saga: Id, as_json: AsJson = False) -> None:
+    """Every event of a saga, and who and what caused it."""
+    execute(_history(saga, as_json))
+
+
+def _settings(*, quiet: bool = False) -> Settings:
+    async def read() -> Settings:
+        return Settings()
+
+    settings = execute(read())
+    configure(settings.model_copy(update={"log_level": "error"}) if quiet else settings)
+    return settings
+
+
+def _run(modules: list[str], *, sagas: bool, participants: bool) -> None:
+    async def work() -> None:
+        found = find(modules)
+        workers = [Worker(found.sagas, settings)] if sagas and found.sagas else []
+        services = found.participants if participants else []
+        if not workers and not services:
+            wanted = " or ".join([*["a Saga"] * sagas, *["a Participant"] * participants])
+            raise NothingFound(f"expected {wanted} in {', '.join(modules)}; found none")
+
+        def stop() -> None:
+            for each in workers:
+                each.stop()
+            for service in services:
+                service.stop()
+
+        on_signal(stop)
+        for each in workers:
+            out.print(f"worker {each.name}: {', '.join(f'{n}@{v}' for n, v in each.registry.held)}")
+        for service in services:
+            out.print(f"participant {service.name}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in workers:
+                    group.create_task(each.run())
+                for service in services:
+                    group.create_task(service.run(settings))
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from errors
+
+    settings = _settings()
+    execute(work())
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _new(folder: Path) -> None:
+    for path in write_project(folder):
+        out.print(f"wrote {path}")
+    out.print(
+        "\nNext:\n  amends up orders        runs the saga and its service; leave it running, and elsewhere:"
+    )
+    out.print("  amends start order --input order.json --wait")
+    out.print("  amends history o-1")
+
+
+async def _start(saga: str, source: str, wait: bool) -> None:
+    text = typer.get_text_stream("stdin").read() if source == "-" else _read(Path(source))
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"expected JSON in {source}; {error}") from None
+    settings = _quiet_settings()
+    async with Client(settings) as client, _store(settings) as store:
+        shapes = {shape["saga"]: shape for shape in sorted(await store.shapes(), key=lambda s: s["version"])}
+        if saga not in shapes:
+            known = ", ".join(sorted(shapes)) or "none yet"
+            raise UnknownSagaType(
+                f"expected a saga type that was run here before ({known}), got {saga!r}; run it with "
+                "`amends up MODULE` or `amends worker MODULE` first"
+            )
+        shape = shapes[saga]
+        if not isinstance(body, dict) or not all(body.get(name) for name in shape["key"]):
+            raise BadInput(
+                f"expected a JSON object with {', '.join(shape['key'])}, the key of {saga}; got {source}"
+            )
+        parts = [str(body[name]) for name in shape["key"]]
+        key = parts[0] if len(parts) == 1 else json.dumps(parts, ensure_ascii=False)
+        begun = await client.publish_start(saga, shape["start"], key, json.dumps(body, separators=(",", ":")))
+        out.print(str(begun.id))
+        if wait:
+            out.print(await begun.result())
+
+
+async def _show(saga: str, as_json: bool) -> None:
+    async with _store(_quiet_settings()) as store:
+        row = await _find(store, saga)
+        recorded = await store.history(row.saga_id)
+    state = fold((item.event for item in recorded), row.saga_id)
+    assert state is not None
+    facts = standing(state, len(recorded))
+    if as_json:
+        out.print_json(data=facts)
+        return
+    for name in ("id", "saga", "key", "status", "reason", "started", "updated", "deadline", "version"):
+        if facts[name]:
+            out.print(f"{name:>9}  {facts[name]}", highlight=False)
+    for wait in facts["waits"]:
+        parked = "  [red]needs a person[/red]" if wait["parked"] else ""
+        since = f" since {wait['since']}" if "since" in wait else ""
+        out.print(
+            f"    waits  for {wait['for']} ({wait['direction']} {wait['step']}){since} until {wait['until']}{parked}"
+        )
+        if wait["last_error"]:
+            out.print(f"           last error: {wait['last_error']}", highlight=False)
+    table = Table("step", "where it stands", box=None)
+    for name, where in facts["steps"].items():
+        table.add_row(name, where)
+    out.print(table)
+
+
+async def _history(saga: str, as_json: bool) -> None:
+    async with _store(_quiet_settings()) as store:
+        row = await _find(store, saga)
+        told = story(await store.history(row.saga_id))
+    if as_json:
+        out.print_json(data=told)
+        return
+    out.print(history_table(row, told))
+
+
+def _quiet_settings() -> Settings:
+    settings = Settings()
+    configure(settings.model_copy(update={"log_level": "error"}))
+    return settings
+
+
+@asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[PostgresStore]:
+    async with (
+        Servers(settings) as servers,
+        PostgresStore.open(servers.database_url, settings.namespace) as store,
+    ):
+        yield store
+
+
+async def _find(store: PostgresStore, named: str) -> SagaRow:
+    try:
+        rows = await store.saga_rows(saga_id=UUID(named))
+    except ValueError:
+        rows = await store.saga_rows(key=named)
+    if not rows:
+        raise SagaNotFound(
+            f"expected the id or key of a saga, got {named!r}; there is none such in this namespace"
+        )
+    if len(rows) > 1:
+        ids = ", ".join(f"{row.saga_id} ({row.saga})" for row in rows)
+        raise SagaNotFound(f"expected one saga of the key {named!r}, got several: {ids}; name one by its id")
+    return rows[0]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"expected a readable file; {error}") from None

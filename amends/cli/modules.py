@@ -1,0 +1,54 @@
+"""Finding sagas and participants in a user's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from amends.domain.errors import AmendsError
+from amends.domain.saga import Saga
+from amends.participant import Participant
+
+
+class NothingFound(AmendsError):
+    """A module is not there, or holds nothing that can be run."""
+
+
+@dataclass
+class Found:
+    """What the modules hold."""
+
+    sagas: list[type[Saga[Any]]] = field(default_factory=list[type[Saga[Any]]])
+    participants: list[Participant[Any]] = field(default_factory=list[Participant[Any]])
+
+
+def find(names: Iterable[str]) -> Found:
+    """The sagas and participants of `module` or `module:name`. Raises `NothingFound`."""
+    found = Found()
+    for name in names:
+        module_name, _, attribute = name.partition(":")
+        try:
+            module = import_module(module_name)
+        except ModuleNotFoundError as error:
+            if error.name and not (module_name == error.name or module_name.startswith(f"{error.name}.")):
+                raise
+            raise NothingFound(
+                f"expected a module {module_name!r} in the working directory or among the installed packages; "
+                "there is none"
+            ) from None
+        if attribute and not hasattr(module, attribute):
+            raise NothingFound(f"expected {attribute!r} in module {module_name!r}; it has no such name")
+        values = [getattr(module, attribute)] if attribute else list(vars(module).values())
+        for value in values:
+            if (
+                isinstance(value, type)
+                and issubclass(value, Saga)
+                and value is not Saga
+                and value not in found.sagas
+            ):
+                found.sagas.append(value)
+            elif isinstance(value, Participant) and value not in found.participants:
+                found.participants.append(value)
+    return found

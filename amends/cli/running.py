@@ -1,0 +1,49 @@
+"""Running an asynchronous command: the event loop, signals, and errors that a person can read."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from rich.console import Console
+
+from amends.domain.errors import AmendsError
+
+T = TypeVar("T")
+
+errors = Console(stderr=True)
+
+
+def execute(work: Coroutine[Any, Any, T]) -> T:
+    """Run the command's work. An error of ours is printed, and ends the program with status 1."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(work)
+    except AmendsError as error:
+        errors.print(f"[red]amends:[/red] {type(error).__name__}:", str(error), markup=True, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def on_signal(stop: Callable[[], None]) -> None:
+    """Have SIGTERM and SIGINT stop the work gracefully; a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+
+        def first(number: signal.Signals = number) -> None:
+            loop.remove_signal_handler(number)
+            stop()
+
+        loop.add_signal_handler(number, first)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

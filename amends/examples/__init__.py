@@ -1,0 +1,1 @@
+"""The scenarios, runnable from an installed wheel."""

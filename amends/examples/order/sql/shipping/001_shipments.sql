@@ -1,0 +1,2 @@
+-- Parcels with the carrier.
+CREATE TABLE shipments (order_id text PRIMARY KEY);
