@@ -214,10 +214,7 @@ async def test_a_consumer_whose_stream_was_made_anew_gets_all_of_it(
 ) -> None:
     """Another process noticed the loss, made the streams and stored their marks; the consumer is ours."""
     async with Broker(own_server.url) as broker:
-        async with watching(broker, marks, Losses()):
-            await publish(broker, *(f"m{each}" for each in range(10)))
-        async with watching(broker, marks, Losses()):
-            pass
+        await acknowledge_ten(broker, marks)
         await own_server.restart(empty=True)
         other_losses = Losses()
         async with BrokerWatch(broker, STREAMS, [], marks, other_losses):
@@ -227,6 +224,33 @@ async def test_a_consumer_whose_stream_was_made_anew_gets_all_of_it(
         async with watching(broker, marks, losses), broker.inbox([SPEC]) as inbox:
             assert await take(inbox, 2) == ["start1", "start2"]
         assert losses.told == []
+
+
+async def test_after_a_loss_a_consumer_also_gets_what_came_before_it_was_noticed(
+    own_server: OwnServer, marks: Marks
+) -> None:
+    """A service made the streams again and published its events, before we looked."""
+    async with Broker(own_server.url) as broker:
+        await acknowledge_ten(broker, marks)
+        await own_server.restart(empty=True)
+        await broker.ensure(STREAMS, [])
+        await publish(broker, "start1", "start2")
+        losses = Losses()
+        async with watching(broker, marks, losses), broker.inbox([SPEC]) as inbox:
+            assert losses.told == [ALL]
+            assert await take(inbox, 2) == ["start1", "start2"]
+
+
+async def acknowledge_ten(broker: Broker, marks: Marks) -> None:
+    """Ten messages were acknowledged, and this is remembered."""
+    async with watching(broker, marks, Losses()), broker.inbox([SPEC]) as inbox:
+        await publish(broker, *(f"m{each}" for each in range(10)))
+        await take(inbox, 10)
+        async with asyncio.timeout(LONG):
+            while await inbox.handled_until() is not None:  # noqa: ASYNC110 -- the broker does not tell
+                await asyncio.sleep(0.01)
+    async with watching(broker, marks, Losses()):
+        assert marks.marks[SPEC.place].sequence == 10
 
 
 async def test_a_lost_tail_is_told_although_nobody_marked_it(own_server: OwnServer, marks: Marks) -> None:
