@@ -35,9 +35,9 @@ def compare(given: Sequence[JsonObject], recorded: Sequence[JsonObject]) -> None
         if differences:
             shown = "; ".join(differences[:_MANY]) + ("; and more" if len(differences) > _MANY else "")
             raise ShapeDiffers(
-                f"saga {name!r} version {version}: expected the shape that was recorded when this version was "
-                f"first used, but {shown}. Give the changed definition a new version, and keep this one until "
-                "its sagas have ended"
+                f"saga {name!r} version {version}: expected the shape that was recorded when this version "
+                f"was first used, but {shown}. Give the changed definition a new version, and keep this one "
+                "until its sagas have ended"
             )
 
 

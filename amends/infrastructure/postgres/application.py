@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from itertools import groupby
 from typing import Any, Never
 from uuid import UUID
@@ -13,7 +13,6 @@ from eventsourcing.utils import Environment, EnvType
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.history import Recorded
-from amends.infrastructure.ports import Commit
 from amends.infrastructure.postgres.batch import Batch
 from amends.infrastructure.postgres.datastore import SagaDatastore
 from amends.infrastructure.postgres.mapper import SagaMapper
@@ -105,10 +104,7 @@ class SagaApplication(Application[UUID]):
         assert isinstance(self._repository, SagaRepository)
         return self._repository
 
-    def commit(self, events: Sequence[Recorded], commit: Commit) -> frozenset[UUID]:
-        """One save for the whole batch; returns the sagas that were left out. `events` are those of the
-        aggregates: they can be collected only once, and an operation may be tried again.
-        """
-        batch = Batch(commit)
-        self.save(*events, batch=batch)
+    def commit(self, batch: Batch) -> frozenset[UUID]:
+        """One save for the whole batch; returns the sagas that were left out."""
+        self.save(batch, batch=batch)
         return batch.conflicts

@@ -10,6 +10,7 @@ from uuid import UUID
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
+from amends.domain.history import Recorded
 from amends.infrastructure.ports import Commit, DeadLetter, Held, Incoming, Outgoing, SagaRow
 from amends.infrastructure.postgres.queries import load
 from amends.infrastructure.storable import storable
@@ -20,11 +21,23 @@ Columns: TypeAlias = dict[str, list[Any]]
 
 
 class Batch:
-    """A commit on its way; `conflicts` are the sagas that it left out."""
+    """A commit on its way, which may take several attempts; `conflicts` are the sagas that it left out.
+
+    To the library it is one aggregate, whose events are those of all sagas: what the library asks of each
+    object that it saves would cost more than all the rest.
+    """
+
+    id: Final = UUID(int=0)
+    version: Final = 0
 
     def __init__(self, commit: Commit) -> None:
         self.commit = commit
         self.conflicts: frozenset[UUID] = frozenset()
+        # Collected once: aggregates give their events away.
+        self._events = [event for aggregate in commit.aggregates for event in aggregate.collect_events()]
+
+    def collect_events(self) -> Sequence[Recorded]:
+        return self._events
 
     def save(self, cursor: Cursor[DictRow], schema: str) -> None:
         """Everything but the events, in the cursor's transaction. Sagas' rows first: they show conflicts."""

@@ -20,7 +20,7 @@ from amends.domain.history import Recorded
 from amends.infrastructure.broker import MarkStore
 from amends.infrastructure.ports import Commit, Due, Held, Incoming, Loaded, Outgoing, SagaRow
 from amends.infrastructure.postgres.application import SagaApplication
-from amends.infrastructure.postgres.batch import QUERIES
+from amends.infrastructure.postgres.batch import QUERIES, Batch
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
 from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.marks import PostgresMarks
@@ -90,14 +90,13 @@ class PostgresStore:
 
         Raises OutOfStep where a saga's row and its history do not have the same version.
         """
-        events = [event for aggregate in commit.aggregates for event in aggregate.collect_events()]
         try:
-            return await self._patience.run(self.application.commit, events, commit)
+            return await self._patience.run(self.application.commit, Batch(commit))
         except IntegrityError as error:
             raise OutOfStep(
-                f"schema {self._schema!r}: expected the tables `sagas` and `events` to agree on the version of "
-                f"each saga; {error}. Nothing of this batch was saved. One of the tables was changed by hand, "
-                "or restored without the other: restore both from one backup"
+                f"schema {self._schema!r}: expected the tables `sagas` and `events` to agree on the version "
+                f"of each saga; {error}. Nothing of this batch was saved. One of the tables was changed by "
+                "hand, or restored without the other: restore both from one backup"
             ) from error
 
     async def take_due(

@@ -1,0 +1,324 @@
+"""What the store in PostgreSQL does beyond the contract: statements, locks, lost connections, surroundings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from amends.domain.aggregate import SagaAggregate
+from amends.domain.errors import BrokenHistory
+from amends.domain.history import verify
+from amends.infrastructure.ports import Commit
+from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
+from amends.infrastructure.postgres.store import DatabaseUnreachable, OutOfStep, PostgresStore
+from tests.infrastructure.postgres.conftest import NAMESPACE, Opener, Wire
+from tests.infrastructure.store_data import (
+    HELD_HERE,
+    HOUR,
+    NOW,
+    SECOND,
+    batch,
+    dead,
+    held,
+    new,
+    outgoing,
+    skipped,
+    started,
+)
+
+Admin = psycopg.AsyncConnection
+_LOCK = "SELECT pg_advisory_lock(hashtextextended('amends events of test', 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('amends events of test', 0))"
+_WAITING = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+async def value(admin: Admin, query: str) -> Any:
+    row = await (await admin.execute(query.encode())).fetchone()
+    return row and row[0]
+
+
+async def waiting_backend(admin: Admin) -> int:
+    """The backend of a commit that waits for its turn to append events."""
+    async with asyncio.timeout(10):
+        while (pid := await value(admin, _WAITING)) is None:
+            pass
+    assert isinstance(pid, int)
+    return pid
+
+
+def full(count: int) -> Commit:
+    """A commit that touches every table."""
+    sagas = [started(f"o{each}", NOW - SECOND) for each in range(count)]
+    rows = batch(*((each, 0) for each in sagas))
+    return Commit(
+        rows.aggregates,
+        rows.rows,
+        [(each.id, outgoing(str(uuid4()))) for each in sagas],
+        [dead(str(uuid4())) for _ in sagas],
+        [held(str(uuid4())) for _ in sagas],
+        {uuid4(): "error" for _ in sagas},
+    )
+
+
+# Statements
+
+
+async def test_statements_do_not_grow_with_the_batch(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed: list[object] = []
+    execute = psycopg.Cursor.execute
+
+    def counting(cursor: psycopg.Cursor[Any], query: Any, *args: Any, **kwargs: Any) -> psycopg.Cursor[Any]:
+        executed.append(query)
+        return execute(cursor, query, *args, **kwargs)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", counting)
+
+    async def count(work: Callable[[], Awaitable[object]]) -> int:
+        executed.clear()
+        await work()
+        return len(executed)
+
+    async def counts(size: int) -> list[int]:
+        commit = full(size)
+        ids = [each.id for each in commit.aggregates]
+        return [
+            await count(lambda: store.commit(commit)),
+            await count(lambda: store.load(ids)),
+            await count(lambda: store.take_due(HELD_HERE, None, size, HOUR)),
+            await count(lambda: store.unpublished(size, timedelta(0))),
+            await count(lambda: store.published([each.message_id for _, each in commit.outbox])),
+        ]
+
+    await store.load([])  # the connection is made, and says its few words
+    one = await counts(1)
+    assert one == await counts(50)
+    assert one == [8, 2, 2, 1, 2]
+
+
+# Conflicts and locks
+
+
+async def test_two_stores_never_take_the_same_saga(
+    store: PostgresStore, opened: Opener, store_database: str
+) -> None:
+    other = await opened(store_database)
+    sagas = [started(f"o{each}", NOW - SECOND) for each in range(60)]
+    await store.commit(new(*sagas))
+    takes = [each.take_due(HELD_HERE, None, 5, HOUR) for _ in range(10) for each in (store, other)]
+    taken = [saga_id for due in await asyncio.gather(*takes) for saga_id in due.saga_ids]
+    while rest := (await store.take_due(HELD_HERE, None, 5, HOUR)).saga_ids:
+        taken += rest
+    assert sorted(taken) == sorted(each.id for each in sagas)
+
+
+async def test_a_saga_that_is_being_written_is_passed_over(store: PostgresStore, admin: Admin) -> None:
+    written, free = started("o1", NOW - SECOND), started("o2", NOW - SECOND)
+    await store.commit(new(written, free))
+    async with admin.transaction():
+        await admin.execute("SELECT FROM sagas WHERE saga_id = %s FOR UPDATE", [written.id])
+        async with asyncio.timeout(10):
+            due = await store.take_due(HELD_HERE, None, 10, HOUR)
+    assert due.saga_ids == [free.id]
+    assert (await store.take_due(HELD_HERE, None, 10, HOUR)).saga_ids == [written.id]
+
+
+async def test_many_writers_on_the_same_sagas_lose_and_double_nothing(
+    store: PostgresStore, opened: Opener, store_database: str
+) -> None:
+    """Every writer appends its own step to each saga, deciding again for as long as it loses."""
+    stores = [store, await opened(store_database)]
+    sagas = [started(f"o{each}") for each in range(20)]
+    await store.commit(new(*sagas))
+
+    async def write(name: str, through: PostgresStore) -> None:
+        todo = {each.id for each in sagas}
+        while todo:
+            found = (await through.load(list(todo))).aggregates
+            work = [(each, each.version) for each in found.values()]
+            for each, _ in work:
+                each.append([skipped(name)])
+            outbox = [(each.id, outgoing(f"{name} {each.id}")) for each, _ in work]
+            todo = set(await through.commit(batch(*work, outbox=outbox)))
+
+    names = [f"w{each}" for each in range(6)]
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for number, name in enumerate(names):
+            group.create_task(write(name, stores[number % 2]))
+    for each in sagas:
+        history = await store.history(each.id)
+        verify(history)
+        assert len(history) == 1 + len(names)
+    assert len(await store.unpublished(1000, timedelta(0))) == len(names) * len(sagas)
+
+
+async def test_commits_go_on_while_the_events_are_analysed(store: PostgresStore, admin: Admin) -> None:
+    async with admin.transaction():
+        await admin.execute(
+            "LOCK TABLE events, sagas, outbox IN SHARE UPDATE EXCLUSIVE MODE"
+        )  # as ANALYZE does
+        async with asyncio.timeout(10):
+            assert await store.commit(new(started())) == frozenset()
+
+
+async def test_rows_and_histories_out_of_step_are_told(store: PostgresStore, admin: Admin) -> None:
+    saga, other = started("o1"), started("o2")
+    await store.commit(new(saga))
+    await admin.execute("DELETE FROM sagas")
+    twin = SagaAggregate(saga.id)
+    twin.append([each.event for each in started().collect_events()])
+    with pytest.raises(OutOfStep, match="restore both"):
+        await store.commit(batch((twin, 0), (other, 0), outbox=[(None, outgoing())]))
+    assert await store.unpublished(10, timedelta(0)) == []
+    assert await store.history(other.id) == []
+    assert await store.commit(new(started())) == frozenset(), "the connection is fit for more"
+
+
+async def test_a_change_by_hand_breaks_the_chain(store: PostgresStore, admin: Admin) -> None:
+    saga = started()
+    saga.append([skipped("a"), skipped("b")])
+    await store.commit(new(saga))
+    await admin.execute("UPDATE events SET state = state || ' '::bytea WHERE originator_version = 2")
+    with pytest.raises(BrokenHistory):
+        verify(await store.history(saga.id))
+
+
+# Broken connections
+
+
+async def test_a_backend_killed_in_the_middle_of_a_commit(store: PostgresStore, admin: Admin) -> None:
+    saga = started()
+    await admin.execute(_LOCK)
+    commit = asyncio.create_task(store.commit(batch((saga, 0), outbox=[(saga.id, outgoing())])))
+    killed = await waiting_backend(admin)
+    await admin.execute("SELECT pg_terminate_backend(%s)", [killed])
+    while await waiting_backend(admin) == killed:
+        pass
+    await admin.execute(_UNLOCK)
+    assert await commit == frozenset()
+    assert len(await store.history(saga.id)) == 1
+    assert len(await store.unpublished(10, timedelta(0))) == 1
+
+
+async def test_a_commit_whose_answer_is_lost_doubles_nothing(opened: Opener, wire: Wire) -> None:
+    store = await opened(wire.url)
+    saga = started()
+    wire.cut_at_commit = True
+    assert await store.commit(batch((saga, 0), outbox=[(saga.id, outgoing())])) == {saga.id}
+    assert wire.cuts == 1
+    again = (await store.load([saga.id])).aggregates[saga.id]
+    assert again.version == 1, "our own first commit"
+    assert len(await store.unpublished(10, timedelta(0))) == 1
+    again.append([skipped()])
+    assert await store.commit(batch((again, 1))) == frozenset()
+
+
+async def test_operations_wait_for_the_database_to_come_back(opened: Opener, wire: Wire) -> None:
+    store = await opened(wire.url)
+    saga = started()
+    await wire.cut()
+    commit = asyncio.create_task(store.commit(new(saga)))
+    load = asyncio.create_task(store.load([saga.id]))
+    done, _ = await asyncio.wait([commit, load], timeout=1.5)
+    assert not done
+    await wire.connect()
+    async with asyncio.timeout(20):
+        assert await commit == frozenset()
+        await load
+    assert len(await store.history(saga.id)) == 1
+
+
+async def test_waiting_for_the_database_can_be_cancelled(opened: Opener, wire: Wire) -> None:
+    store = await opened(wire.url)
+    await wire.cut()
+    commit = asyncio.create_task(store.commit(new(started())))
+    await asyncio.wait([commit], timeout=0.5)
+    commit.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await commit
+    await wire.connect()
+
+
+async def test_cancelling_awaits_the_commit_in_flight(store: PostgresStore, admin: Admin) -> None:
+    saga = started()
+    await admin.execute(_LOCK)
+    commit = asyncio.create_task(store.commit(new(saga)))
+    await waiting_backend(admin)
+    for _ in range(2):
+        commit.cancel()
+        done, _ = await asyncio.wait([commit], timeout=0.1)
+        assert not done
+    await admin.execute(_UNLOCK)
+    with pytest.raises(asyncio.CancelledError):
+        await commit
+    assert len(await store.history(saga.id)) == 1
+
+
+# Surroundings
+
+
+async def test_no_environment_variable_of_the_library_has_a_say(
+    store_database: str, opened: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, setting in {
+        "POSTGRES_ENABLE_DB_FUNCTIONS": "y",
+        "POSTGRES_DBNAME": "nowhere",
+        "POSTGRES_SCHEMA": "nowhere",
+        "PERSISTENCE_MODULE": "nowhere",
+        "COMPRESSOR_TOPIC": "zlib",
+        "CIPHER_KEY": "nonsense",
+        "MAPPER_TOPIC": "nowhere",
+        "IS_SNAPSHOTTING_ENABLED": "y",
+        "AGGREGATE_CACHE_MAXSIZE": "10",
+    }.items():
+        monkeypatch.setenv(name, setting)
+        monkeypatch.setenv(f"SAGAS_{name}", setting)
+    store = await opened(store_database)
+    saga = started()
+    [recorded] = saga.append([skipped()])
+    await store.commit(batch((saga, 0), outbox=[(saga.id, outgoing())]))
+    assert (await store.history(saga.id))[-1].stored == recorded.stored
+    assert len(await store.unpublished(10, timedelta(0))) == 1
+
+
+async def test_the_library_s_database_functions_are_off(store: PostgresStore, admin: Admin) -> None:
+    """With them the events would be inserted without the batch: without outbox, without rows."""
+    assert store.application.datastore.enable_db_functions is False
+    assert await value(admin, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'test'::regnamespace") == 0
+
+
+async def test_options_of_the_url_survive(store_database: str, opened: Opener) -> None:
+    url = f"{store_database}{'&' if '?' in store_database else '?'}application_name=mine&connect_timeout=7"
+    with (await opened(url)).application.datastore.get_connection() as connection:
+        assert connection.info.get_parameters()["application_name"] == "mine"
+    tls = SagaDatastore(
+        with_defaults("postgresql://h/d?sslmode=verify-full&sslrootcert=/ca&connect_timeout=7"), "s", 1
+    )
+    assert isinstance(tls.pool.conninfo, str)
+    given = conninfo_to_dict(tls.pool.conninfo)
+    assert (given["sslmode"], given["sslrootcert"], given["connect_timeout"]) == ("verify-full", "/ca", "7")
+
+
+async def test_a_database_that_is_not_there_is_told_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("none")
+    with pytest.raises(DatabaseUnreachable, match="AMENDS_DATABASE_URL"):
+        async with PostgresStore.open(f"postgresql://u:secret@/d?host={folder}", NAMESPACE):
+            pass
+
+
+async def test_namespaces_do_not_see_each_other(database: str) -> None:
+    async with PostgresStore.open(database, "one") as one, PostgresStore.open(database, "two") as two:
+        saga = started()
+        await one.commit(new(saga))
+        assert (await two.load([saga.id])).aggregates[saga.id].version == 0
+        assert await two.commit(new(started())) == frozenset()
+        assert len(await one.history(saga.id)) == 1

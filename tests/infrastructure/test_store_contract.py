@@ -1,0 +1,401 @@
+"""What every store does, in memory and in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID, uuid4
+
+import pytest
+
+from amends.domain.aggregate import SagaAggregate
+from amends.domain.errors import UnreadableEvent
+from amends.domain.history import verify
+from amends.infrastructure.broker import Mark
+from amends.infrastructure.memory.store import MemoryStore
+from amends.infrastructure.ports import Commit, Incoming
+from amends.infrastructure.postgres.store import PostgresStore, migrate_store
+from amends.infrastructure.shapes import ShapeDiffers
+from tests.conftest import DatabaseFrom
+from tests.infrastructure.store_data import (
+    HELD_HERE,
+    HOUR,
+    NOW,
+    SECOND,
+    Stranger,
+    batch,
+    completed,
+    dead,
+    held,
+    incoming,
+    new,
+    outgoing,
+    row,
+    skipped,
+    started,
+)
+
+AnyStore: TypeAlias = MemoryStore | PostgresStore
+EXPIRED = timedelta(0)
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def store(request: pytest.FixtureRequest, database_from: DatabaseFrom) -> AsyncIterator[AnyStore]:
+    if request.param == "memory":
+        yield MemoryStore(SystemClock())
+        return
+    url = await database_from("store", lambda url: migrate_store(url, "test"))
+    async with PostgresStore.open(url, "test") as opened:
+        yield opened
+
+
+# Histories
+
+
+async def test_what_was_committed_is_loaded_byte_for_byte(store: AnyStore) -> None:
+    one, other = started("o1"), started("o2")
+    committed = one.append([skipped("a"), skipped("b")])
+    assert await store.commit(new(one, other)) == frozenset()
+    loaded = await store.load([one.id, other.id])
+    assert {id_: each.version for id_, each in loaded.aggregates.items()} == {one.id: 3, other.id: 1}
+    assert loaded.aggregates[one.id].state == one.state
+    history = await store.history(one.id)
+    assert [each.stored for each in history[1:]] == [each.stored for each in committed]
+    assert history[1:] == list(committed)
+
+
+async def test_the_hash_chain_holds_over_several_commits(store: AnyStore) -> None:
+    saga = started()
+    await store.commit(new(saga))
+    for version in range(1, 4):
+        again = (await store.load([saga.id])).aggregates[saga.id]
+        again.append([skipped(f"s{version}")])
+        await store.commit(batch((again, version)))
+    history = await store.history(saga.id)
+    assert len(history) == 4
+    verify(history)
+
+
+async def test_an_unknown_saga_is_loaded_empty(store: AnyStore) -> None:
+    unknown = uuid4()
+    loaded = await store.load([unknown])
+    assert loaded.aggregates[unknown].version == 0
+    assert loaded.aggregates[unknown].state is None
+    assert (await store.load([])).aggregates == {}
+
+
+async def test_the_clock_is_aware_and_not_before_what_was_committed(store: AnyStore) -> None:
+    first = (await store.load([])).now
+    assert first.utcoffset() == timedelta(0)
+    assert (await store.load([])).now >= first
+
+
+async def test_an_unreadable_history_does_not_hide_the_others(store: AnyStore) -> None:
+    good, bad = started("o1"), Stranger(uuid4())
+    bad.append([each.event for each in started("o2").collect_events()])
+    await store.commit(new(good, bad))
+    loaded = await store.load([good.id, bad.id])
+    assert set(loaded.aggregates) == {good.id}
+    assert isinstance(loaded.unreadable[bad.id], UnreadableEvent)
+
+
+# Conflicts
+
+
+async def test_one_conflict_does_not_cost_the_rest_its_work(store: AnyStore) -> None:
+    stale, fine = started("o1"), started("o2")
+    await store.commit(new(stale, fine))
+    quicker = (await store.load([stale.id])).aggregates[stale.id]
+    quicker.append([skipped("quicker")])
+    assert await store.commit(batch((quicker, 1))) == frozenset()
+
+    stale.append([skipped("slower")])
+    fine.append([skipped("fine")])
+    fresh = started("o3")
+    outbox = [(stale.id, outgoing("lost")), (fine.id, outgoing("kept")), (None, outgoing("free"))]
+    commit = replace(
+        batch((stale, 1), (fine, 1), (fresh, 0), outbox=outbox), dead=[dead()], held=[held("h1")]
+    )
+    assert await store.commit(commit) == {stale.id}
+
+    loaded = await store.load([stale.id, fine.id, fresh.id])
+    assert {id_: each.version for id_, each in loaded.aggregates.items()} == {
+        stale.id: 2,
+        fine.id: 2,
+        fresh.id: 1,
+    }
+    state = loaded.aggregates[stale.id].state
+    assert state is not None
+    assert set(state.steps) == {"quicker"}
+    assert [each.message_id for each in await store.unpublished(10, EXPIRED)] == ["kept", "free"]
+    assert [each.message_id for each in await store.take_held(HELD_HERE, 10)] == ["h1"]
+
+
+async def test_what_lost_can_be_decided_again(store: AnyStore) -> None:
+    saga = started()
+    await store.commit(new(saga))
+    stale = (await store.load([saga.id])).aggregates[saga.id]
+    saga.append([skipped("a")])
+    await store.commit(batch((saga, 1)))
+    stale.append([skipped("b")])
+    assert await store.commit(batch((stale, 1))) == {saga.id}
+    again = (await store.load([saga.id])).aggregates[saga.id]
+    again.append([skipped("b")])
+    assert await store.commit(batch((again, 2))) == frozenset()
+    assert len(await store.history(saga.id)) == 3
+
+
+async def test_of_two_starts_of_one_saga_one_is_a_conflict(store: AnyStore) -> None:
+    first = started()
+    second = SagaAggregate(first.id)
+    second.append([each.event for each in started().collect_events()])
+    assert await store.commit(new(first)) == frozenset()
+    assert await store.commit(new(second)) == {first.id}
+    assert len(await store.history(first.id)) == 1
+
+
+async def test_an_empty_commit_is_nothing(store: AnyStore) -> None:
+    assert await store.commit(Commit()) == frozenset()
+
+
+# Timers
+
+
+async def test_due_sagas_are_taken_longest_overdue_first(store: AnyStore) -> None:
+    sagas = [started(f"o{each}", NOW - each * SECOND) for each in (1, 3, 2)]
+    await store.commit(new(*sagas, started("later", NOW + HOUR), started("never")))
+    due = await store.take_due(HELD_HERE, None, 10, HOUR)
+    assert due.saga_ids == [sagas[1].id, sagas[2].id, sagas[0].id]
+
+
+async def test_a_taken_saga_is_left_alone_until_the_lease_ends(store: AnyStore) -> None:
+    saga = started(deadline=NOW - SECOND)
+    await store.commit(new(saga))
+    taken = await store.take_due(HELD_HERE, None, 10, HOUR)
+    assert taken.saga_ids == [saga.id]
+    assert taken.next is not None
+    assert HOUR - SECOND < taken.next - taken.now <= HOUR
+    assert (await store.take_due(HELD_HERE, None, 10, HOUR)).saga_ids == []
+
+
+async def test_a_lease_that_ended_is_no_lease(store: AnyStore) -> None:
+    saga = started(deadline=NOW - SECOND)
+    await store.commit(new(saga))
+    for _ in range(2):
+        assert (await store.take_due(HELD_HERE, None, 10, EXPIRED)).saga_ids == [saga.id]
+
+
+async def test_a_commit_ends_the_lease(store: AnyStore) -> None:
+    saga = started(deadline=NOW - SECOND)
+    await store.commit(new(saga))
+    await store.take_due(HELD_HERE, None, 10, HOUR)
+    saga.append([skipped()])
+    await store.commit(batch((saga, 1)))
+    assert (await store.take_due(HELD_HERE, None, 10, HOUR)).saga_ids == [saga.id]
+
+
+async def test_only_held_versions_are_taken_and_told_of(store: AnyStore) -> None:
+    await store.commit(new(started(deadline=NOW - SECOND)))
+    for definitions in ([], [("order", 2)], [("other", 1)]):
+        due = await store.take_due(definitions, None, 10, HOUR)
+        assert (due.saga_ids, due.next) == ([], None)
+
+
+async def test_timers_wait_for_the_events_before_them(store: AnyStore) -> None:
+    early, late = started("o1", NOW - 3 * SECOND), started("o2", NOW - SECOND)
+    await store.commit(new(early, late))
+    due = await store.take_due(HELD_HERE, NOW - 2 * SECOND, 10, HOUR)
+    assert due.saga_ids == [early.id]
+    assert due.next == NOW - SECOND, "what waits is told of, though it lies in the past"
+    assert (await store.take_due(HELD_HERE, NOW - SECOND, 10, HOUR)).saga_ids == [], "before it, not at it"
+
+
+async def test_the_limit_holds_and_the_rest_is_told_of(store: AnyStore) -> None:
+    await store.commit(new(started("o1", NOW - 2 * SECOND), started("o2", NOW - SECOND)))
+    due = await store.take_due(HELD_HERE, None, 1, HOUR)
+    assert len(due.saga_ids) == 1
+    assert due.next == NOW - SECOND
+
+
+async def test_the_next_wake_up_is_told(store: AnyStore) -> None:
+    await store.commit(new(started("o1", NOW + 2 * HOUR), started("o2", NOW + HOUR), started("never")))
+    due = await store.take_due(HELD_HERE, None, 10, HOUR)
+    assert (due.saga_ids, due.next) == ([], NOW + HOUR)
+
+
+# The outbox
+
+
+async def test_messages_wait_in_their_order_until_they_are_published(store: AnyStore) -> None:
+    first = [(None, outgoing(f"c{each}", bytes([each]))) for each in range(5, 0, -1)]
+    await store.commit(Commit(outbox=first))
+    await store.commit(Commit(outbox=[(None, replace(outgoing("c9"), deduplication_id="c9-2"))]))
+    waiting = await store.unpublished(10, EXPIRED)
+    assert waiting[:5] == [message for _, message in first]
+    assert waiting[5].deduplication_id == "c9-2"
+    assert await store.unpublished(2, EXPIRED) == waiting[:2]
+    assert await store.unpublished(10, HOUR) == []
+    await store.published(["c5", "c3", "unknown"])
+    await store.published([])
+    assert [each.message_id for each in await store.unpublished(10, EXPIRED)] == ["c4", "c2", "c1", "c9"]
+
+
+async def test_a_message_that_waits_already_waits_once(store: AnyStore) -> None:
+    twice = [(None, outgoing("c1", b"first")), (None, outgoing("c1", b"second"))]
+    await store.commit(Commit(outbox=twice))
+    await store.commit(Commit(outbox=twice))
+    assert [each.body for each in await store.unpublished(10, EXPIRED)] == [b"first"]
+
+
+async def test_large_and_binary_bodies(store: AnyStore) -> None:
+    body = bytes(range(256)) * 8192
+    await store.commit(Commit(outbox=[(None, outgoing("c1", body))]))
+    assert [each.body for each in await store.unpublished(1, EXPIRED)] == [body]
+
+
+# After a loss
+
+
+async def test_unfinished_sagas_are_listed_in_pages(store: AnyStore) -> None:
+    running = [started(f"o{each}") for each in range(5)]
+    finished = started("done")
+    finished.append([completed()])
+    await store.commit(new(*running, finished, started("x", saga="other")))
+    found: list[UUID] = []
+    while page := await store.outstanding(["order"], found[-1] if found else None, 2):
+        assert len(page) <= 2
+        found += page
+    assert found == sorted(each.id for each in running)
+
+
+# Definitions
+
+
+async def test_a_shape_is_recorded_once(store: AnyStore) -> None:
+    one, two = (
+        {"saga": "order", "version": 1, "deadline": 3600.0},
+        {"saga": "order", "version": 2, "deadline": None},
+    )
+    await store.register([two])
+    await store.register([one, two])
+    assert await store.shapes() == [one, two]
+
+
+async def test_another_shape_of_the_same_version_is_refused(store: AnyStore) -> None:
+    await store.register([{"saga": "order", "version": 1, "steps": [{"name": "reserve"}, {"name": "ship"}]}])
+    other = {"saga": "order", "version": 1, "steps": [{"name": "charge"}], "deadline": 5}
+    with pytest.raises(ShapeDiffers) as refused:
+        await store.register([{"saga": "new", "version": 1}, other])
+    text = str(refused.value)
+    assert "'order' version 1" in text
+    assert 'steps[0].name was "reserve" and is "charge"' in text
+    assert 'steps[1] was {"name": "ship"} and is absent' in text
+    assert "deadline was absent and is 5" in text
+    assert "new version" in text
+    assert [shape["saga"] for shape in await store.shapes()] == ["order"]
+
+
+# What waits
+
+
+async def test_messages_for_a_version_wait_until_somebody_holds_it(store: AnyStore) -> None:
+    waiting = [held("m2", definition=2), held("m1", uuid4(), definition=1), held("m3", definition=1)]
+    await store.commit(Commit(held=waiting))
+    await store.commit(Commit(held=[held("m1", definition=1)]))
+    assert await store.take_held(HELD_HERE, 10) == waiting[1:]
+    assert await store.take_held([("order", 2), ("order", 1)], 2) == waiting[:2]
+    await store.unhold(["m1", "unknown"])
+    assert await store.take_held(HELD_HERE, 10) == waiting[2:]
+
+
+async def test_a_saga_in_quarantine_is_left_alone_until_it_is_released(store: AnyStore) -> None:
+    saga = started(deadline=NOW - SECOND)
+    await store.commit(new(saga))
+    message = held("m2", saga.id, why="quarantine")
+    await store.commit(Commit(held=[message], quarantined={saga.id: "ValueError: \u0000"}))
+
+    loaded = await store.load([saga.id])
+    assert loaded.quarantined == {saga.id}
+    assert loaded.aggregates == {}
+    assert await store.quarantined() == {saga.id: "ValueError: \N{REPLACEMENT CHARACTER}"}
+    due = await store.take_due(HELD_HERE, None, 10, HOUR)
+    assert (due.saga_ids, due.next) == ([], None)
+    assert await store.take_held(HELD_HERE, 10) == []
+    saga.append([skipped()])
+    assert await store.commit(batch((saga, 1))) == {saga.id}
+
+    assert await store.release(saga.id) is True
+    assert await store.release(saga.id) is False
+    assert await store.take_held(HELD_HERE, 10) == [message]
+    assert (await store.take_due(HELD_HERE, None, 10, HOUR)).saga_ids == [saga.id]
+    assert (await store.load([saga.id])).aggregates[saga.id].version == 1
+
+
+async def test_a_start_that_could_not_be_decided_can_be_decided_after_its_release(store: AnyStore) -> None:
+    saga = started()
+    commit = Commit(held=[held("m1", saga.id, why="quarantine")], quarantined={saga.id: "KeyError"})
+    await store.commit(commit)
+    assert (await store.load([saga.id])).quarantined == {saga.id}
+    [known] = await store.saga_rows(saga_id=saga.id)
+    assert (known.saga, known.definition, known.version) == ("order", 1, 0)
+    assert await store.outstanding(["order"], None, 10) == []
+    await store.release(saga.id)
+    assert await store.commit(new(saga)) == frozenset()
+    assert await store.outstanding(["order"], None, 10) == [saga.id]
+
+
+async def test_dead_letters_come_twice_without_harm(store: AnyStore) -> None:
+    odd = replace(dead("m\u0000", "reason \u0000 \ud800"), message=replace(incoming(b"\xff"), consumer="c"))
+    for _ in range(2):
+        assert await store.commit(Commit(dead=[odd, odd, dead("m2")])) == frozenset()
+
+
+# Reading
+
+
+async def test_sagas_are_found_by_type_key_and_id(store: AnyStore) -> None:
+    one, two, other = started("o1", NOW + HOUR), started("o2"), started("o1", saga="other")
+    await store.commit(new(one, two, other))
+    assert await store.saga_rows(saga="order") == [row(one, 0), row(two, 0)]
+    assert await store.saga_rows(key="o1") == [row(one, 0), row(other, 0)]
+    assert await store.saga_rows(saga="order", key="o1") == [row(one, 0)]
+    assert await store.saga_rows(saga_id=two.id) == [row(two, 0)]
+    assert await store.saga_rows(saga_id=uuid4()) == []
+    assert len(await store.saga_rows(limit=2)) == 2
+    assert await store.counts() == {("order", "running"): 2, ("other", "running"): 1}
+
+
+async def test_a_key_may_hold_what_a_database_cannot_store(store: AnyStore) -> None:
+    saga = started("a\u0000b")
+    assert await store.commit(new(saga)) == frozenset()
+    state = (await store.load([saga.id])).aggregates[saga.id].state
+    assert state is not None
+    assert state.key == "a\u0000b"
+    [known] = await store.saga_rows(saga_id=saga.id)
+    assert known.key == "a\N{REPLACEMENT CHARACTER}b"
+
+
+async def test_marks_are_kept_by_name(store: AnyStore) -> None:
+    assert await store.marks.load() == {}
+    one, two = Mark("a", "2026", 1, "m1"), Mark("b", "2026", 2)
+    await store.marks.store({"a": one, "b": two})
+    newer = Mark("a", "2027", 3, "m3")
+    await store.marks.store({"a": newer})
+    assert await store.marks.load() == {"a": newer, "b": two}
+
+
+async def test_held_messages_come_back_as_they_were(store: AnyStore) -> None:
+    message = Incoming("s", {"a": "1", "ü": "\u0000"}, b"\x00\xff", NOW, 2**40, consumer="c")
+    waiting = replace(held("m1", uuid4()), message=message)
+    await store.commit(Commit(held=[waiting]))
+    assert await store.take_held(HELD_HERE, 1) == [waiting]
