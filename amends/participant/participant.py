@@ -181,12 +181,12 @@ class Participant(Generic[L]):
 def _chosen(
     settings: Settings, database_url: str | None, nats_url: str | None, namespace: str | None
 ) -> Settings:
+    own = SecretStr(database_url) if database_url else settings.participant_database_url
     given = {
-        "participant_database_url": database_url and SecretStr(database_url),
-        "nats_url": nats_url and SecretStr(nats_url),
+        "participant_database_url": own,
+        # The process manager's database is not ours; naming one keeps it from being embedded in vain.
+        "database_url": settings.database_url or own,
+        "nats_url": SecretStr(nats_url) if nats_url else None,
         "namespace": namespace,
     }
-    # Where both servers are named, none is embedded, whatever else the settings leave open.
-    if database_url and settings.database_url is None:
-        given["database_url"] = SecretStr(database_url)
     return settings.model_copy(update={name: value for name, value in given.items() if value})
