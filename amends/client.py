@@ -77,7 +77,10 @@ class Client:
         await self._broker.ensure(streams(self._namespace, timedelta(days=settings.stream_max_age)), [])
         self._publisher = self._broker.publisher()
         self._open.push_async_callback(self._publisher.close)
-        await self._broker.client.subscribe(wire.saga_subject(self._namespace, "*", "*"), cb=self._told)
+        milestones = wire.saga_subject(self._namespace, "*", "*")
+        await self._broker.client.subscribe(  # pyright: ignore[reportUnknownMemberType] - untyped there
+            milestones, cb=self._told
+        )
         return self
 
     async def __aexit__(

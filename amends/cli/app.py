@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,18 +15,20 @@ from rich.console import Console
 from rich.table import Table
 
 from amends.cli.demo import demo as run_demo
+from amends.cli.drawing import history_table
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
-from amends.cli.drawing import history_table
 from amends.cli.running import execute, on_signal
 from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.domain.evolve import fold
 from amends.infrastructure.embedded import Servers
+from amends.infrastructure.groups import only
 from amends.infrastructure.logging import configure
 from amends.infrastructure.ports import SagaRow
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
+from amends.participant import Participant
 from amends.process_managers.worker import Worker
 from amends.projections.story import standing, story
 
@@ -126,42 +128,38 @@ def _settings(*, quiet: bool = False) -> Settings:
 
 
 def _run(modules: list[str], *, sagas: bool, participants: bool) -> None:
-    async def work() -> None:
-        found = find(modules)
-        workers = [Worker(found.sagas, settings)] if sagas and found.sagas else []
-        services = found.participants if participants else []
-        if not workers and not services:
-            wanted = " or ".join([*["a Saga"] * sagas, *["a Participant"] * participants])
-            raise NothingFound(f"expected {wanted} in {', '.join(modules)}; found none")
-
-        def stop() -> None:
-            for each in workers:
-                each.stop()
-            for service in services:
-                service.stop()
-
-        on_signal(stop)
-        for each in workers:
-            out.print(f"worker {each.name}: {', '.join(f'{n}@{v}' for n, v in each.registry.held)}")
-        for service in services:
-            out.print(f"participant {service.name}")
-        try:
-            async with asyncio.TaskGroup() as group:
-                for each in workers:
-                    group.create_task(each.run())
-                for service in services:
-                    group.create_task(service.run(settings))
-        except BaseExceptionGroup as errors:
-            raise _first(errors) from errors
-
     settings = _settings()
-    execute(work())
+    execute(_run_all(settings, modules, sagas=sagas, participants=participants))
 
 
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+async def _run_all(settings: Settings, modules: list[str], *, sagas: bool, participants: bool) -> None:
+    found = find(modules)
+    running: list[Worker | Participant[Any]] = []
+    runs: list[Coroutine[Any, Any, None]] = []
+    if sagas and found.sagas:
+        worker = Worker(found.sagas, settings)
+        out.print(f"worker {worker.name}: {', '.join(f'{n}@{v}' for n, v in worker.registry.held)}")
+        running.append(worker)
+        runs.append(worker.run())
+    for service in found.participants if participants else []:
+        out.print(f"participant {service.name}")
+        running.append(service)
+        runs.append(service.run(settings))
+    if not running:
+        wanted = " or ".join([*["a Saga"] * sagas, *["a Participant"] * participants])
+        raise NothingFound(f"expected {wanted} in {', '.join(modules)}; found none")
+    on_signal(lambda: _stop(running))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in runs:
+                group.create_task(each)
+    except BaseExceptionGroup as errors:
+        raise only(errors) from errors
+
+
+def _stop(running: Sequence[Worker | Participant[Any]]) -> None:
+    for each in running:
+        each.stop()
 
 
 async def _new(folder: Path) -> None:

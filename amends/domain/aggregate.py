@@ -33,7 +33,7 @@ class SagaAggregate:
 
     def append(self, events: Iterable[SagaEvent]) -> Sequence[Recorded]:
         """Apply new events, and keep them until they are collected."""
-        appended = []
+        appended: list[Recorded] = []
         for event in events:
             previous = self._last.digest if self._last else ""
             recorded = record(self.id, self.version + 1, previous, event)

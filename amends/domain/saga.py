@@ -330,13 +330,15 @@ def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tu
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise DefinitionError(f"{where}: its annotations cannot be read: {error}") from None
     union = get_origin(returned) in (Union, types.UnionType)
-    kinds = [kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)]
-    for kind in kinds:
+    named = [kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)]
+    kinds: list[type[Command[Any]]] = []
+    for kind in named:
         if not (isinstance(kind, type) and issubclass(kind, Command) and kind.subject):
             raise DefinitionError(
                 f"{where}: expected its return annotation to be a Command with a subject (or one and None), "
                 f"got {getattr(kind, '__name__', kind)!r}"
             )
+        kinds.append(cast("type[Command[Any]]", kind))
     if len({kind.subject for kind in kinds}) < len(kinds):
         raise DefinitionError(
             f"{where}: expected commands of different subjects, got {', '.join(k.__name__ for k in kinds)}; "

@@ -17,8 +17,9 @@ from psycopg import AsyncConnection
 from amends.domain import wire
 from amends.infrastructure.broker import ConsumerSpec, streams
 from amends.infrastructure.embedded import Servers
+from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
-from amends.infrastructure.ports import Inbox, Incoming
+from amends.infrastructure.ports import Incoming
 from amends.infrastructure.postgres.link import Link, is_transient
 from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.outbox import Recorded
@@ -84,7 +85,7 @@ class Running:
                     self.stop()
                     await asyncio.wait((serve,))
         except BaseExceptionGroup as group:
-            raise _only(group) from group
+            raise only(group) from group
 
     async def serve(self, where: Place) -> None:
         """Run until `stop`; `ready` is set when commands are taken."""
@@ -147,55 +148,6 @@ class Running:
             except TimeoutError:
                 continue
             return
-
-
-def _only(error: BaseException) -> BaseException:
-    """The one error inside nested groups, or the group where there are several."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
-
-
-class _Loop:
-    """One batch after the other."""
-
-    def __init__(self, participant: Participant[Any], batches: Batches, relay: Relay, inbox: Inbox) -> None:
-        self._batch = participant.batch
-        self._probe = participant.probe
-        self._batches = batches
-        self._relay = relay
-        self._inbox = inbox
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        stopped = asyncio.ensure_future(stopping.wait())
-        try:
-            while not stopping.is_set():
-                await self._one_batch(await self._receive(stopped))
-        finally:
-            stopped.cancel()
-
-    async def _one_batch(self, messages: Sequence[Incoming]) -> None:
-        if not messages:
-            return
-        self._probe("received")
-        recorded = await self._batches.answer(messages)
-        await self._relay.publish(recorded)
-        self._probe("published")
-        await self._inbox.acknowledge(messages)
-        self._probe("acknowledged")
-
-    async def _receive(self, stopped: asyncio.Task[Any]) -> Sequence[Incoming]:
-        received = asyncio.ensure_future(self._inbox.receive(self._batch, None))
-        try:
-            await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            received.cancel()
-            raise
-        if received.done():
-            return received.result()
-        received.cancel()
-        await asyncio.wait((received,))
-        return () if received.cancelled() else received.result()
 
 
 class Batches:

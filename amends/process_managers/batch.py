@@ -75,7 +75,7 @@ class Batch:
                 self._apply(aggregate, definition, item)
             except ActionRefused:
                 raise
-            except Exception as error:  # whatever a step function raises: only its own saga may suffer
+            except Exception as error:  # noqa: BLE001 - whatever a step function raises: only its own saga may suffer
                 self._quarantined[saga_id] = _text(error)
                 self._hold(saga_id, told[position:], "quarantine", _text(error))
                 break

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -39,13 +39,15 @@ HOUSEKEEPING: Final = timedelta(seconds=5)
 _BLOCKED: Final = timedelta(milliseconds=100)
 """How soon to look again at a timer that waits for messages which the broker received before it fell due."""
 
-_NOTHING: Final = Loaded(now=datetime.min, aggregates={}, unreadable={}, quarantined=frozenset())
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+_NOTHING: Final = Loaded(now=_NEVER, aggregates={}, unreadable={}, quarantined=frozenset())
 
 
 class Engine:
     """Runs the sagas of a registry. `step` is one batch; `run` is batches until it is told to stop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the four ports, and settings by name
         self,
         registry: Registry,
         store: Store,
@@ -74,7 +76,7 @@ class Engine:
         self._stop = asyncio.Event()
         self._offset = timedelta(0)  # how far the database's clock is ahead of ours
         self._next_due: datetime | None = None
-        self._until = datetime.min  # timers up to here may fire
+        self._until = _NEVER  # timers up to here may fire
         self._next_housekeeping: datetime | None = None
 
     async def run(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from amends.domain.definition import InvalidMessage
 from amends.domain.identity import message_id as message_id_of
@@ -33,6 +34,7 @@ from amends.process_managers.registry import Registry
 
 START: Final = "start-"
 REPLIES: Final = "saga-"
+_LONGEST: Final = 1e9  # seconds, some thirty years
 _CLAIMS: Final = (STEP, DIRECTION, ROUND, ATTEMPT, IDEMPOTENCY_KEY)
 
 
@@ -128,7 +130,7 @@ def _outcome(headers: Mapping[str, str]) -> Outcome:
 
 def _refusal(body: bytes) -> Mapping[str, Any]:
     try:
-        refusal = json.loads(body or b"{}")
+        refusal = from_json(body or b"{}")
     except ValueError as error:
         raise Unroutable(f"expected a body of JSON with code, reason and details; got {error}") from None
     if not isinstance(refusal, dict):
@@ -141,6 +143,6 @@ def _refusal(body: bytes) -> Mapping[str, Any]:
 def _seconds(came: Any) -> float | None:
     if came is None:
         return None
-    if isinstance(came, bool) or not isinstance(came, int | float) or not 0 <= came < 1e9:
+    if isinstance(came, bool) or not isinstance(came, int | float) or not 0 <= came < _LONGEST:
         raise Unroutable(f"expected retry_after to be a number of seconds, got {came!r}")
     return float(came)

@@ -16,6 +16,7 @@ from amends.domain.saga import Saga
 from amends.infrastructure.broker import ConsumerSpec, streams
 from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.embedded import Servers
+from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
@@ -139,10 +140,7 @@ class Worker:
                     self.stop()
                     await asyncio.wait((work,))
         except BaseExceptionGroup as group_error:
-            error: BaseException = group_error
-            while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-                error = error.exceptions[0]
-            raise error from group_error
+            raise only(group_error) from group_error
 
     async def __aenter__(self) -> Self:
         await self._open.enter_async_context(self.running())
