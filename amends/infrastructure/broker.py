@@ -86,9 +86,7 @@ class Intact:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The broker lost messages that it had stored; `mark` is the stream's present end, None where it is
-    missing.
-    """
+    """The broker lost stored messages; `mark` is the stream's present end, None where it is missing."""
 
     reason: str
     mark: Mark | None
@@ -138,9 +136,7 @@ class NotStored:
 
 
 class PublishFailed(AmendsError):
-    """The broker refused messages; `failures` names them with its reasons. All others of the call are
-    stored.
-    """
+    """The broker refused messages; `failures` has them with its reasons. The others are stored."""
 
     def __init__(self, failures: Sequence[NotStored]) -> None:
         first = failures[0]

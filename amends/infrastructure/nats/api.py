@@ -93,9 +93,7 @@ class Api:
         return await self.find(f"CONSUMER.INFO.{stream}.{durable}", absent)
 
     async def message(self, stream: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A stored message (`seq`, `subject`, `time`, `hdrs`), as the stream's leader has it; None: there is
-        none.
-        """
+        """A stored message (`seq`, `subject`, `time`, `hdrs`) as the leader has it; None: there is none."""
         absent = frozenset({MESSAGE_NOT_FOUND, STREAM_NOT_FOUND})
         answer = await self.find(f"STREAM.MSG.GET.{stream}", absent, request)
         return None if answer is None else answer["message"]

@@ -87,9 +87,7 @@ class JetStreamInbox:
         return taken
 
     async def acknowledge(self, messages: Sequence[Incoming]) -> None:
-        """Tell the broker that these are done with; what cannot be told at present is told after a
-        reconnect.
-        """
+        """Tell the broker that these are done with, after a reconnect if it is away."""
         for message in messages:
             token: _Token = message.token
             if token.identity != token.pull.identity:

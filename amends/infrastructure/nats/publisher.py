@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from amends.infrastructure import encoding
-from amends.infrastructure.broker import NotStored, PublishFailed
+from amends.infrastructure.broker import BrokerClosed, NotStored, PublishFailed
 from amends.infrastructure.ports import Outgoing
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class JetStreamPublisher:
         self._count = 0
         self._unanswered: dict[str, _Batch] = {}
         self._bytes = 0
+        self._batches: list[_Batch] = []
+        self._closed = False
         self._subscription: Subscription | None = None
         self._subscribing = asyncio.Lock()
         self._unlisten = broker.changed.listen(self._wake)
@@ -64,20 +66,22 @@ class JetStreamPublisher:
         self._encode(messages)
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Returns when all are stored. Waits while the broker is away, and sends again what was not
-        acknowledged.
+        """Returns when all are stored. Waits while the broker is away, then sends again what has no answer.
 
-        Raises PublishFailed for what the broker refuses; MessageTooLarge and Unsendable before anything is
-        sent.
+        Raises PublishFailed for what the broker refuses; MessageTooLarge and Unsendable before it sends.
         """
+        if self._closed:
+            raise BrokerClosed("the publisher has been closed")
         batch = _Batch(self._encode(messages))
         await self._subscribe()
         patience = _Patience(self._no_stream_within)
+        self._batches.append(batch)
         try:
             while batch.to_send or batch.unanswered or batch.for_now:
                 await self._send(batch)
                 await self._wait(batch, patience)
         finally:
+            self._batches.remove(batch)
             self._forget(batch)
         if batch.refused:
             raise PublishFailed(
@@ -86,6 +90,9 @@ class JetStreamPublisher:
 
     async def close(self) -> None:
         """Give the subscription back."""
+        if self._closed:
+            return
+        self._closed = True
         self._unlisten()
         if self._subscription is not None and not self._broker.client.is_closed:
             await self._subscription.unsubscribe()
@@ -139,7 +146,7 @@ class JetStreamPublisher:
                 if batch.answered == answered:
                     self._take_back(batch)
                     return
-        if batch.unanswered:
+        if batch.to_send or batch.unanswered:
             return
         if not batch.for_now:
             patience.reset()
@@ -153,7 +160,7 @@ class JetStreamPublisher:
     def _can_go_on(self, batch: _Batch) -> bool:
         if batch.connection is None or batch.connection.broken.done():
             return True
-        return not batch.unanswered or bool(batch.to_send and self._has_room_again())
+        return self._has_room_again() if batch.to_send else not batch.unanswered
 
     def _has_room_again(self) -> bool:
         """Half the window, so that it is not filled message by message."""
@@ -173,7 +180,7 @@ class JetStreamPublisher:
         self._wake()
 
     def _wake(self) -> None:
-        for batch in set(self._unanswered.values()):
+        for batch in self._batches:
             batch.news.set()
 
     async def _answered(self, answer: Msg) -> None:
@@ -191,10 +198,12 @@ class JetStreamPublisher:
             refused[place] = f"{error.get('description')} ({error.get('err_code')})"
         elif not known.get("duplicate"):
             self._note(known, batch.messages[place].message)
-        if not batch.unanswered or (batch.to_send and self._has_room_again()):
+        if not batch.unanswered:
             batch.news.set()
-        elif self._has_room_again():
-            self._wake()
+        if self._has_room_again():
+            for each in self._batches:
+                if each.to_send:
+                    each.news.set()
 
     def _note(self, acknowledgement: Mapping[str, Any], message: Outgoing) -> None:
         identity = message.deduplication_id or message.message_id

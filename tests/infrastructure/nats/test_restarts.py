@@ -67,6 +67,17 @@ async def test_a_publish_goes_on_after_a_restart_and_stores_each_message_once(
         assert await stored(broker) == 5000
 
 
+async def test_calls_at_once_share_the_window(own_server: OwnServer) -> None:
+    async with Broker(own_server.url) as broker:
+        await broker.ensure(STREAMS, [])
+        for window in (1, 10):
+            publisher = broker.publisher(window)
+            calls = [publisher.publish(messages(200, f"w{window}-{each}-")) for each in range(5)]
+            async with asyncio.timeout(4):
+                await asyncio.gather(*calls)
+        assert await stored(broker) == 2000
+
+
 async def test_a_publish_waits_for_a_stream_that_is_made_again(own_server: OwnServer) -> None:
     async with Broker(own_server.url) as broker:
         publishing = asyncio.create_task(broker.publisher().publish(messages(10)))
