@@ -330,7 +330,9 @@ def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tu
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise DefinitionError(f"{where}: its annotations cannot be read: {error}") from None
     union = get_origin(returned) in (Union, types.UnionType)
-    named = [kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)]
+    named: list[Any] = [
+        kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)
+    ]
     kinds: list[type[Command[Any]]] = []
     for kind in named:
         if not (isinstance(kind, type) and issubclass(kind, Command) and kind.subject):
@@ -338,7 +340,7 @@ def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tu
                 f"{where}: expected its return annotation to be a Command with a subject (or one and None), "
                 f"got {getattr(kind, '__name__', kind)!r}"
             )
-        kinds.append(cast("type[Command[Any]]", kind))
+        kinds.append(kind)
     if len({kind.subject for kind in kinds}) < len(kinds):
         raise DefinitionError(
             f"{where}: expected commands of different subjects, got {', '.join(k.__name__ for k in kinds)}; "

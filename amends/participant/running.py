@@ -19,7 +19,7 @@ from amends.infrastructure.broker import ConsumerSpec, streams
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
-from amends.infrastructure.ports import Incoming
+from amends.infrastructure.ports import Inbox, Incoming
 from amends.infrastructure.postgres.link import Link, is_transient
 from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.outbox import Recorded
@@ -148,6 +148,48 @@ class Running:
             except TimeoutError:
                 continue
             return
+
+
+class _Loop:
+    """One batch after the other."""
+
+    def __init__(self, participant: Participant[Any], batches: Batches, relay: Relay, inbox: Inbox) -> None:
+        self._batch = participant.batch
+        self._probe = participant.probe
+        self._batches = batches
+        self._relay = relay
+        self._inbox = inbox
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        stopped = asyncio.ensure_future(stopping.wait())
+        try:
+            while not stopping.is_set():
+                await self._one_batch(await self._receive(stopped))
+        finally:
+            stopped.cancel()
+
+    async def _one_batch(self, messages: Sequence[Incoming]) -> None:
+        if not messages:
+            return
+        self._probe("received")
+        recorded = await self._batches.answer(messages)
+        await self._relay.publish(recorded)
+        self._probe("published")
+        await self._inbox.acknowledge(messages)
+        self._probe("acknowledged")
+
+    async def _receive(self, stopped: asyncio.Task[Any]) -> Sequence[Incoming]:
+        received = asyncio.ensure_future(self._inbox.receive(self._batch, None))
+        try:
+            await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            received.cancel()
+            raise
+        if received.done():
+            return received.result()
+        received.cancel()
+        await asyncio.wait((received,))
+        return () if received.cancelled() else received.result()
 
 
 class Batches:
