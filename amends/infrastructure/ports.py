@@ -125,7 +125,11 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Sagas whose wake-up has come, taken by this worker for the length of its lease, and the next to come."""
+    """Sagas whose wake-up has come, taken by this worker for the length of its lease.
+
+    `next` is when to ask again: the next wake-up of a saga that nobody has taken, or the end of a lease. It lies
+    in the past where more were due than the limit, or where some wait for `until`; None: nothing will come.
+    """
 
     now: datetime
     saga_ids: Sequence[UUID]
@@ -167,7 +171,9 @@ class Store(Protocol):
         """These are stored by the broker."""
         ...
 
-    async def outstanding(self, saga_types: Collection[str], after: UUID | None, limit: int) -> Sequence[UUID]:
+    async def outstanding(
+        self, saga_types: Collection[str], after: UUID | None, limit: int
+    ) -> Sequence[UUID]:
         """Ids of sagas of these types that are not final, in the order of ids, to be sent again after a loss."""
         ...
 

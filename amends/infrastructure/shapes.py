@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import islice, zip_longest
 from textwrap import shorten
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
@@ -43,14 +43,19 @@ def compare(given: Sequence[JsonObject], recorded: Sequence[JsonObject]) -> None
 
 def _differences(recorded: Any, given: Any, path: str) -> Iterator[str]:
     if isinstance(recorded, dict) and isinstance(given, dict):
-        for name in {**recorded, **given}:
-            inner = f"{path}.{name}" if path else name
-            yield from _differences(recorded.get(name, _ABSENT), given.get(name, _ABSENT), inner)
+        yield from _of_objects(cast(JsonObject, recorded), cast(JsonObject, given), path)
     elif isinstance(recorded, list) and isinstance(given, list):
-        for place, (one, other) in enumerate(zip_longest(recorded, given, fillvalue=_ABSENT)):
+        pairs = zip_longest(cast("list[Any]", recorded), cast("list[Any]", given), fillvalue=_ABSENT)
+        for place, (one, other) in enumerate(pairs):
             yield from _differences(one, other, f"{path}[{place}]")
     elif recorded != given:
         yield f"{path} was {_shown(recorded)} and is {_shown(given)}"
+
+
+def _of_objects(recorded: JsonObject, given: JsonObject, path: str) -> Iterator[str]:
+    for name in {**recorded, **given}:
+        inner = f"{path}.{name}" if path else name
+        yield from _differences(recorded.get(name, _ABSENT), given.get(name, _ABSENT), inner)
 
 
 def _shown(value: Any) -> str:

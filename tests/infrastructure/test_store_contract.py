@@ -109,6 +109,22 @@ async def test_an_unreadable_history_does_not_hide_the_others(store: AnyStore) -
     assert isinstance(loaded.unreadable[bad.id], UnreadableEvent)
 
 
+async def test_events_of_all_sagas_are_told_in_the_order_of_commits(store: AnyStore) -> None:
+    one, two = started("o1"), started("o2")
+    one.append([skipped(), completed()])
+    await store.commit(new(one))
+    await store.commit(new(two))
+    types = ["saga.started", "saga.completed"]
+    first = await store.recorded_since(NOW - HOUR, types, 0, 2)
+    assert [(each.originator_id, each.topic) for _, each in first] == [
+        (one.id, "saga.started:1"),
+        (one.id, "saga.completed:1"),
+    ]
+    rest = await store.recorded_since(NOW - HOUR, types, first[-1][0], 2)
+    assert [each for _, each in rest] == await store.history(two.id)
+    assert await store.recorded_since(NOW + HOUR, types, 0, 2) == []
+
+
 # Conflicts
 
 

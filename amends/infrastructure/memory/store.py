@@ -55,6 +55,7 @@ class MemoryStore:
         self.dead: dict[str, DeadLetter] = {}
         self._clock = clock
         self._events: dict[UUID, list[Recorded]] = {}
+        self._log: list[tuple[datetime, Recorded]] = []
         self._sagas: dict[UUID, _Saga] = {}
         self._outbox: dict[str, tuple[datetime, Outgoing]] = {}
         self._held: dict[str, Held] = {}
@@ -85,6 +86,7 @@ class MemoryStore:
         for event in events:
             if event.originator_id not in conflicts:
                 self._events.setdefault(event.originator_id, []).append(event)
+                self._log.append((self._clock.now(), event))
         for saga_id, message in commit.outbox:
             if saga_id not in conflicts:
                 self._outbox.setdefault(storable(message.message_id), (self._clock.now(), message))
@@ -154,10 +156,18 @@ class MemoryStore:
 
     async def history(self, saga_id: UUID) -> list[Recorded]:
         """The events of one saga. Raises UnreadableEvent."""
-        return [
-            read(each.originator_id, each.originator_version, each.topic, each.stored)
-            for each in self._events.get(saga_id, [])
+        return [_read(each) for each in self._events.get(saga_id, [])]
+
+    async def recorded_since(
+        self, since: datetime, types: Collection[str], after: int, limit: int
+    ) -> list[tuple[int, Recorded]]:
+        """Events of these types, over all sagas, in the order of commits; see the store in PostgreSQL."""
+        found = [
+            (place, event)
+            for place, (at, event) in enumerate(self._log, start=1)
+            if place > after and at >= since and event.topic.partition(":")[0] in types
         ]
+        return [(place, _read(event)) for place, event in found[:limit]]
 
     async def saga_rows(
         self,
@@ -224,6 +234,10 @@ def _comes(saga: _Saga, now: datetime) -> datetime:
     moment = saga.taken_until if _is_taken(saga, now) else saga.row.wake_up
     assert moment is not None
     return moment
+
+
+def _read(recorded: Recorded) -> Recorded:
+    return read(recorded.originator_id, recorded.originator_version, recorded.topic, recorded.stored)
 
 
 def _as_stored(held: Held) -> Held:

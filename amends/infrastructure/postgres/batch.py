@@ -27,10 +27,9 @@ class Batch:
     object that it saves would cost more than all the rest.
     """
 
-    id: Final = UUID(int=0)
-    version: Final = 0
-
     def __init__(self, commit: Commit) -> None:
+        self.id = UUID(int=0)
+        self.version = 0
         self.commit = commit
         self.conflicts: frozenset[UUID] = frozenset()
         # Collected once: aggregates give their events away.

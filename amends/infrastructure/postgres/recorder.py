@@ -88,4 +88,4 @@ class SagaRecorder(PostgresApplicationRecorder):
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             cursor.execute(self._load, {"ids": list(saga_ids)}, prepare=True, binary=True)
-            return [StoredEvent(*row) for row in cursor]
+            return [StoredEvent(*row) for row in cursor.fetchall()]

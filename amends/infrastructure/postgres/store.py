@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
-from amends.domain.history import Recorded
+from amends.domain.history import Recorded, read
 from amends.infrastructure.broker import MarkStore
 from amends.infrastructure.ports import Commit, Due, Held, Incoming, Loaded, Outgoing, SagaRow
 from amends.infrastructure.postgres.application import SagaApplication
@@ -64,7 +64,7 @@ class PostgresStore:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, database_url: str, namespace: str) -> AsyncIterator[PostgresStore]:
+    async def open(cls, database_url: str, namespace: str) -> AsyncGenerator[PostgresStore]:
         """Connect, and migrate. Raises DatabaseUnreachable, MigrationRefused."""
         conninfo = with_defaults(database_url)
         async with AsyncExitStack() as stack:
@@ -102,7 +102,6 @@ class PostgresStore:
     async def take_due(
         self, definitions: Collection[tuple[str, int]], until: datetime | None, limit: int, lease: timedelta
     ) -> Due:
-        """See the port. `next` lies in the past where more are due than `limit`, or some wait for `until`."""
         arguments = {"until": until, "limit": limit, "lease": lease, **_versions(definitions)}
         return await self._patience.run(self._take_due, arguments)
 
@@ -148,6 +147,15 @@ class PostgresStore:
     async def history(self, saga_id: UUID) -> list[Recorded]:
         """The events of one saga. Raises UnreadableEvent."""
         return await self._patience.run(self.application.repository.history, saga_id)
+
+    async def recorded_since(
+        self, since: datetime, types: Collection[str], after: int, limit: int
+    ) -> list[tuple[int, Recorded]]:
+        """Events of these types, over all sagas, committed since then, in the order of commits with their places
+        in it; `after` is the last place of the page before, 0 for the first. Raises UnreadableEvent.
+        """
+        arguments = {"since": since, "types": list(types), "after": after, "limit": limit}
+        return [(place, read(*event)) for place, *event in await self._query("recorded_since", arguments)]
 
     async def saga_rows(
         self,

@@ -1,4 +1,4 @@
-"""What the store in PostgreSQL does beyond the contract: statements, locks, lost connections, surroundings."""
+"""What the store in PostgreSQL does beyond the contract: statements, locks, lost connections."""
 
 from __future__ import annotations
 

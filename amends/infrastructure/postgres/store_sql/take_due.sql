@@ -1,6 +1,5 @@
--- Takes the sagas that are due, longest overdue first; those that another worker is taking are passed over.
-UPDATE {schema}.sagas AS saga SET taken_until = statement_timestamp() + %(lease)b::interval
-FROM (
+-- Takes the sagas that are due, longest overdue first; those that another worker is writing or taking are passed over.
+WITH due AS MATERIALIZED ( -- joined as a subquery, it might run, and lock up to its limit, more than once
     SELECT saga_id FROM {schema}.sagas
     WHERE wake_up <= statement_timestamp()
         AND (%(until)b::timestamptz IS NULL OR wake_up < %(until)b::timestamptz)
@@ -10,6 +9,8 @@ FROM (
     ORDER BY wake_up, saga_id
     LIMIT %(limit)b
     FOR UPDATE SKIP LOCKED
-) AS due
+)
+UPDATE {schema}.sagas AS saga SET taken_until = statement_timestamp() + %(lease)b::interval
+FROM due
 WHERE saga.saga_id = due.saga_id
 RETURNING saga.wake_up, saga.saga_id
