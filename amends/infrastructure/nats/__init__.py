@@ -1,6 +1,4 @@
-"""NATS JetStream: the real inbox and publisher, streams and consumers, and noticing that the broker lost
-something.
-"""
+"""NATS JetStream: inbox, publisher, streams and consumers, and noticing what the broker lost."""
 
 from amends.infrastructure.broker import (
     BrokerClosed,
