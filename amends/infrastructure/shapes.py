@@ -45,7 +45,7 @@ def _differences(recorded: Any, given: Any, path: str) -> Iterator[str]:
     if isinstance(recorded, dict) and isinstance(given, dict):
         yield from _of_objects(cast(JsonObject, recorded), cast(JsonObject, given), path)
     elif isinstance(recorded, list) and isinstance(given, list):
-        pairs = zip_longest(cast("list[Any]", recorded), cast("list[Any]", given), fillvalue=_ABSENT)
+        pairs = zip_longest(cast("list[object]", recorded), cast("list[object]", given), fillvalue=_ABSENT)
         for place, (one, other) in enumerate(pairs):
             yield from _differences(one, other, f"{path}[{place}]")
     elif recorded != given:
