@@ -12,6 +12,7 @@ from typing import (
     ClassVar,
     Generic,
     Protocol,
+    TypeGuard,
     TypeVar,
     Union,
     cast,
@@ -330,12 +331,10 @@ def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tu
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise DefinitionError(f"{where}: its annotations cannot be read: {error}") from None
     union = get_origin(returned) in (Union, types.UnionType)
-    named: list[Any] = [
-        kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)
-    ]
+    named = [kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)]
     kinds: list[type[Command[Any]]] = []
     for kind in named:
-        if not (isinstance(kind, type) and issubclass(kind, Command) and kind.subject):
+        if not _is_command(kind):
             raise DefinitionError(
                 f"{where}: expected its return annotation to be a Command with a subject (or one and None), "
                 f"got {getattr(kind, '__name__', kind)!r}"
@@ -349,3 +348,10 @@ def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tu
     if not kinds:
         raise DefinitionError(f"{where}: expected its return annotation to name the command, got None")
     return tuple(kinds)
+
+
+def _is_command(kind: object) -> TypeGuard[type[Command[Any]]]:
+    if not isinstance(kind, type):
+        return False
+    named = cast("type[Any]", kind)
+    return issubclass(named, Command) and bool(named.subject)

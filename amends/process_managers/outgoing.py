@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from pydantic_core import to_json
 
@@ -121,7 +122,7 @@ def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict
         wire.CE_SUBJECT: str(state.id),
         wire.SAGA_ID: str(state.id),
         wire.SAGA: f"{state.saga}@{state.definition}",
-        # NATS headers are latin-1 lines; a key may hold anything.
+        # A header is a line of ASCII without blanks at its ends; a key may be anything.
         wire.KEY: header(state.key),
     }
     if state.trace:
@@ -130,18 +131,10 @@ def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict
 
 
 def header(value: str) -> str:
-    """The value as one printable ASCII line; what does not fit is written as a JSON escape."""
-    return to_json(value, ensure_ascii=True).decode()[1:-1] if not _plain(value) else value
-
-
-def _plain(value: str) -> bool:
-    return value.isascii() and value.isprintable()
+    """The value as one line of ASCII that arrives as it is; what would not is percent-encoded, all of it."""
+    plain = value.isascii() and value.isprintable() and value == value.strip() and "%" not in value
+    return value if plain else quote(value)
 
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def of_sagas(outgoing: Iterable[Outgoing]) -> list[str]:
-    """The ids of these messages."""
-    return [message.message_id for message in outgoing]
