@@ -10,6 +10,7 @@ from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
 from nats.aio.msg import Msg
+from psycopg import AsyncConnection as Tx
 
 from amends.domain import wire
 from amends.domain.definition import Definition
@@ -22,6 +23,8 @@ from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker, JetStreamPublisher
 from amends.infrastructure.ports import Outgoing
+from amends.infrastructure.postgres.application_outbox import application_outbox
+from amends.infrastructure.postgres.outbox import Outbox
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.process_managers.cancelling import cancel
@@ -34,6 +37,10 @@ _LOOK_AGAIN: Final = 2.0
 
 class NotFinished(AmendsError):
     """The saga had not finished when the time given for it was over; it goes on all the same."""
+
+
+class NoOutbox(AmendsError):
+    """A start was to take part in a transaction, and the client was not told of its database."""
 
 
 class Run:
@@ -56,10 +63,16 @@ class Run:
 
 
 class Client:
-    """Starts sagas: `async with Client() as amends: run = await amends.start(Order, OrderPlaced(...))`."""
+    """Starts sagas: `async with Client() as amends: run = await amends.start(Order, OrderPlaced(...))`.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    `outbox_url` is the application's own PostgreSQL database. Given it, `start` can take part in a transaction
+    there: the saga starts if the transaction commits, and then for certain.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, outbox_url: str | None = None) -> None:
         self._settings = settings
+        self._outbox_url = outbox_url
+        self._outbox: Outbox | None = None
         self._open = AsyncExitStack()
         self._waiting: dict[str, asyncio.Event] = {}
         self._broker: Broker
@@ -74,9 +87,15 @@ class Client:
         servers = await enter(Servers(settings))
         self._store = await enter(PostgresStore.open(servers.database_url, settings.namespace))
         self._broker = await enter(Broker(servers.nats_url, name="client", namespace=settings.namespace))
-        await self._broker.ensure(streams(self._namespace, timedelta(days=settings.stream_max_age)), [])
+        specs = streams(self._namespace, timedelta(days=settings.stream_max_age))
+        await self._broker.ensure(specs, [])
         self._publisher = self._broker.publisher()
         self._open.push_async_callback(self._publisher.close)
+        if self._outbox_url is not None:
+            events = wire.stream(self._namespace, "events")
+            self._outbox = await enter(
+                application_outbox(self._outbox_url, self._broker, self._publisher, specs, events)
+            )
         milestones = wire.saga_subject(self._namespace, "*", "*")
         await self._broker.client.subscribe(  # pyright: ignore[reportUnknownMemberType] - untyped there
             milestones, cb=self._told
@@ -88,16 +107,20 @@ class Client:
     ) -> None:
         await self._open.aclose()
 
-    async def start(self, saga: type[Saga[S]], event: S, /) -> Run:
+    async def start(self, saga: type[Saga[S]], event: S, /, *, tx: Tx | None = None) -> Run:
         """Publish the start event. The same event again is the same start, and changes nothing.
 
-        Returns when the broker has stored it. Raises `PublishFailed` where it refuses, for size say.
+        Returns when the broker has stored it; with `tx`, a transaction in the database at `outbox_url`, when it is
+        recorded there, to be published after the commit. Raises `PublishFailed` where the broker refuses, for
+        size say, and `NoOutbox`.
         """
         definition: Definition = saga.definition
         body = event.model_dump_json()
-        return await self.publish_start(definition.name, event.subject, definition.key_of(event), body)
+        return await self.publish_start(definition.name, event.subject, definition.key_of(event), body, tx=tx)
 
-    async def publish_start(self, saga: str, subject: str, key: str, body: str) -> Run:
+    async def publish_start(
+        self, saga: str, subject: str, key: str, body: str, *, tx: Tx | None = None
+    ) -> Run:
         """Publish a start event that is JSON already."""
         identity = message_id(subject, body)
         headers: dict[str, str] = {
@@ -108,7 +131,17 @@ class Client:
             wire.CE_TIME: SystemClock().now().isoformat().replace("+00:00", "Z"),
         }
         place = wire.event_subject(self._namespace, subject)
-        await self._publisher.publish([Outgoing(str(identity), place, headers, body.encode())])
+        message = Outgoing(str(identity), place, headers, body.encode())
+        if tx is None:
+            await self._publisher.publish([message])
+        elif self._outbox is not None:
+            self._publisher.check([message])
+            await self._outbox.enqueue(tx, [message])
+        else:
+            raise NoOutbox(
+                "expected Client(outbox_url=...), the database that the transaction is in, where start is given "
+                "a transaction; got none"
+            )
         return Run(self, saga_id(self._namespace, saga, key))
 
     async def cancel(self, saga: type[Saga[Any]], id_: UUID, *, by: str, reason: str) -> None:

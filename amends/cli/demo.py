@@ -33,6 +33,7 @@ from amends.projections.story import story
 _LIMIT: Final = timedelta(minutes=5)
 _FINAL: Final = ("completed", "compensated", "failed")
 _LOOK_EVERY: Final = 0.2
+_MOST: Final = 1_000_000  # orders of earlier demonstrations in the same folder are among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,9 @@ async def _watch(
     ids = {str(saga_id(settings.namespace, "order", order.order_id)) for order in orders}
     with Live(console=out, refresh_per_second=8, transient=True) as live:
         while True:
-            mine = [row for row in await store.saga_rows(saga="order") if str(row.saga_id) in ids]
+            mine = [
+                row for row in await store.saga_rows(saga="order", limit=_MOST) if str(row.saga_id) in ids
+            ]
             live.update(_progress(mine, len(orders)))
             if sum(row.status in _FINAL for row in mine) == len(orders) or clock.now() > until:
                 return {row.key: row for row in mine}

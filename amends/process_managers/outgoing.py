@@ -75,16 +75,22 @@ def command(
     )
 
 
-def milestone(state: SagaState, recorded: Recorded) -> Outgoing:
-    """The message that tells what has become of the saga."""
+def milestone(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoing:
+    """The message that tells what became of the saga by this event; `suffix` as in `outstanding`."""
     event = recorded.event
     message_id = f"{state.id}-{recorded.originator_version}"
     name = MILESTONES[type(event)]
-    body: e.JsonObject = {"status": str(state.status)}
+    body: e.JsonObject = {"milestone": name}
     body |= {field: getattr(event, field) for field in ("step", "reason") if hasattr(event, field)}
     headers = _headers(state, message_id, f"{state.saga}.{name}", event.at)
     headers[wire.VERSION] = str(recorded.originator_version)
-    return Outgoing(message_id, wire.saga_subject(state.namespace, state.saga, name), headers, to_json(body))
+    return Outgoing(
+        message_id=message_id,
+        subject=wire.saga_subject(state.namespace, state.saga, name),
+        headers=headers,
+        body=to_json(body),
+        deduplication_id=f"{message_id}{suffix}",
+    )
 
 
 def dead(namespace: str, letter: DeadLetter) -> Outgoing:

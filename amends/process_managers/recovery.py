@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from amends.infrastructure.clock import fresh_name
 from amends.infrastructure.ports import Publisher, Store
+from amends.infrastructure.postgres.store import PostgresStore
 from amends.process_managers import outgoing
 
 _LOG: Final = logging.getLogger("amends.worker")
 _BATCH: Final = 500
+_MILESTONES: Final = [event.type for event in outgoing.MILESTONES]
 
 
 async def send_again(store: Store, publisher: Publisher, saga_types: Sequence[str]) -> int:
@@ -30,3 +33,20 @@ async def send_again(store: Store, publisher: Publisher, saga_types: Sequence[st
         sent, after = sent + len(messages), ids[-1]
     _LOG.warning("the broker lost messages: %d unanswered commands were sent again", sent)
     return sent
+
+
+async def tell_again(store: PostgresStore, publisher: Publisher, retention: timedelta) -> int:
+    """Publish again what became of sagas during the retention, out of the histories. Returns how many messages."""
+    since = (await store.load(())).now - retention
+    suffix = f"@{fresh_name()}"
+    told, after = 0, 0
+    while page := await store.recorded_since(since, _MILESTONES, after, _BATCH):
+        loaded = await store.load({recorded.originator_id for _, recorded in page})
+        messages = [
+            outgoing.milestone(aggregate.state, recorded, suffix)
+            for _, recorded in page
+            if (aggregate := loaded.aggregates.get(recorded.originator_id)) and aggregate.state
+        ]
+        await publisher.publish(messages)
+        told, after = told + len(messages), page[-1][0]
+    return told

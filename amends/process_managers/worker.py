@@ -21,7 +21,7 @@ from amends.infrastructure.nats import Broker, BrokerWatch
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.process_managers.engine import Engine
-from amends.process_managers.recovery import send_again
+from amends.process_managers.recovery import send_again, tell_again
 from amends.process_managers.registry import Registry, reply_filter, start_filter
 from amends.process_managers.routing import REPLIES, START
 
@@ -75,6 +75,8 @@ class Worker:
             async def lost(names: set[str]) -> None:
                 if names & feeding:
                     await send_again(store, publisher, self.registry.types)
+                if wire.stream(settings.namespace, "sagas") in names:
+                    await tell_again(store, publisher, timedelta(days=settings.outbox_retention))
 
             specs = streams(settings.namespace, timedelta(days=settings.stream_max_age))
             async with (
