@@ -59,6 +59,10 @@ class Worker:
         """Finish the batch in hand, take no other, and end."""
         self._stopping.set()
 
+    async def ready(self) -> None:
+        """Returns when messages are taken."""
+        await self._ready.wait()
+
     async def run(self) -> None:
         """Run until `stop` is called, or the task is cancelled."""
         settings = self._settings or Settings()

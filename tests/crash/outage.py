@@ -1,0 +1,121 @@
+"""What a system under test is: the order saga, its services, their books, all on servers of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from amends import Client, Settings
+from amends.domain.history import verify
+from amends.examples.order.books import SERVICES, balance, prepare
+from amends.examples.order.messages import OrderPlaced
+from amends.examples.order.saga import Order
+from amends.examples.order.services import inventory, notifications, payments, shipping
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.postgres.store import PostgresStore
+
+FINAL = ("completed", "compensated")
+
+
+def orders(count: int) -> list[OrderPlaced]:
+    """One in five cannot be shipped, and is undone."""
+    return [
+        OrderPlaced(
+            order_id=f"o-{n:04}",
+            customer=f"good-{n}",
+            sku="lamp",
+            quantity=1,
+            total=Decimal("9.90"),
+            country="Norway" if n % 5 else "Atlantis",
+        )
+        for n in range(count)
+    ]
+
+
+class Town:
+    """The running services, and what became of their orders."""
+
+    def __init__(
+        self, settings: Settings, servers: Servers, store: PostgresStore, urls: dict[str, str]
+    ) -> None:
+        self.settings = settings
+        self.servers = servers
+        self.store = store
+        self.urls = urls
+        self.placed: list[OrderPlaced] = []
+
+    async def place(self, count: int) -> None:
+        """Start so many orders, and wait until the first answers have come."""
+        self.placed = orders(count)
+        async with Client(self.settings) as client:
+            await asyncio.gather(*(client.start(Order, order) for order in self.placed))
+
+    async def statuses(self) -> dict[str, str]:
+        return {row.key: row.status for row in await self.store.saga_rows(saga="order", limit=10_000)}
+
+    async def until(self, condition: Callable[[dict[str, str]], bool], seconds: float = 60) -> dict[str, str]:
+        async with asyncio.timeout(seconds):
+            while not condition(found := await self.statuses()):  # noqa: ASYNC110 - the store does not signal
+                await asyncio.sleep(0.02)
+        return found
+
+    async def settled(self, seconds: float = 60) -> dict[str, str]:
+        return await self.until(
+            lambda s: len(s) == len(self.placed) and all(status in FINAL for status in s.values()), seconds
+        )
+
+    async def check(self) -> None:
+        """All orders are over, as they should be; the books balance; every history is whole."""
+        statuses = await self.settled()
+        for order in self.placed:
+            expected = "compensated" if order.country == "Atlantis" else "completed"
+            assert statuses[order.order_id] == expected, order.order_id
+        wrong = [line for line in await balance(self.urls, self.placed, statuses) if not line.holds]
+        assert not wrong
+        for row in await self.store.saga_rows(saga="order", limit=10_000):
+            verify(await self.store.history(row.saga_id))
+
+
+@asynccontextmanager
+async def town(folder: Path) -> AsyncIterator[Town]:
+    """Servers of the test's own, and the four services, which run in this process."""
+    settings = Settings(data_dir=folder, batch_size=20)
+    async with Servers(settings) as servers, AsyncExitStack() as stack:
+        urls = {name: await servers.participant_database(name) for name in SERVICES}
+        await prepare(urls, {"lamp": 1000})
+        for service in (inventory, payments, shipping, notifications):
+            await stack.enter_async_context(service.running(settings))
+        store = await stack.enter_async_context(PostgresStore.open(servers.database_url, settings.namespace))
+        yield Town(settings, servers, store, urls)
+
+
+async def worker_process(town: Town, label: str = "", count: int = 0) -> asyncio.subprocess.Process:
+    """A worker as a program of its own, which kills itself at the `count`-th time that it passes `label`."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.crash.worker",
+        label,
+        str(count),
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "AMENDS_DATA_DIR": str(town.settings.data_dir), "AMENDS_BATCH_SIZE": "20"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+async def ready(process: asyncio.subprocess.Process) -> None:
+    """Returns when the worker takes messages."""
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        assert await process.stdout.readline() == b"ready\n"
+
+
+def kill(pid: int | None) -> None:
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,86 @@
+"""Anything may die between any two lines: nothing is lost, nothing doubled, no history has a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from amends import Worker
+from amends.examples.order.saga import Order
+from tests.crash.outage import kill, ready, town, worker_process
+
+LABELS = ("received", "loaded", "committed", "published", "acknowledged")
+
+
+@pytest.mark.parametrize("label", LABELS)
+async def test_a_worker_killed_at(label: str, tmp_path: Path) -> None:
+    async with town(tmp_path / "data") as place:
+        doomed = await worker_process(place, label, 3)
+        await ready(doomed)
+        await place.place(20)
+        async with asyncio.timeout(60):
+            assert await doomed.wait() == -signal.SIGKILL
+        async with Worker([Order], place.settings, deliver="all"):
+            await place.check()
+
+
+async def test_a_worker_killed_in_the_middle_of_200_sagas(tmp_path: Path) -> None:
+    async with town(tmp_path / "data") as place:
+        doomed = await worker_process(place)
+        await ready(doomed)
+        await place.place(200)
+        await place.until(lambda s: sum(v == "completed" for v in s.values()) > 20)
+        doomed.kill()
+        await doomed.wait()
+        assert "running" in (await place.statuses()).values()
+        async with Worker([Order], place.settings):
+            await place.check()
+
+
+async def test_a_worker_that_is_told_to_stop_finishes_its_batch(tmp_path: Path) -> None:
+    async with town(tmp_path / "data") as place:
+        polite = await worker_process(place)
+        await ready(polite)
+        await place.place(100)
+        await place.until(lambda s: sum(v == "completed" for v in s.values()) > 5)
+        polite.terminate()
+        async with asyncio.timeout(30):
+            assert await polite.wait() == 0
+        async with Worker([Order], place.settings):
+            await place.check()
+
+
+async def test_nats_killed_and_its_store_deleted_in_the_middle_of_200_sagas(tmp_path: Path) -> None:
+    """The payment's timeout is ten minutes: what is lost is sent again because the loss is noticed."""
+    async with town(tmp_path / "data") as place, Worker([Order], place.settings):
+        await place.place(200)
+        await place.until(lambda s: len(s) == 200)
+        kill(place.servers.nats_pid)
+        shutil.rmtree(place.servers.folder.nats_store)
+        await place.settled(25)  # before any attempt can have timed out
+        await place.check()
+
+
+async def test_postgresql_killed_under_load(tmp_path: Path) -> None:
+    async with town(tmp_path / "data") as place, Worker([Order], place.settings):
+        await place.place(200)
+        await place.until(lambda s: sum(v == "completed" for v in s.values()) > 20)
+        kill(place.servers.postgres_pid)
+        await place.check()
+
+
+async def test_two_workers_share_the_sagas(tmp_path: Path) -> None:
+    async with (
+        town(tmp_path / "data") as place,
+        Worker([Order], place.settings, name="one"),
+        Worker([Order], place.settings, name="two"),
+    ):
+        await place.place(200)
+        await place.check()
+        rows = await place.store.saga_rows(saga="order", limit=10_000)
+        by = {recorded.event.by for row in rows for recorded in await place.store.history(row.saga_id)}
+        assert by == {"one", "two"}
