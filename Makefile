@@ -33,6 +33,9 @@ check: $(READY) ## Lint, format, strict types, direction of imports
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
+bench: $(READY) ## Sagas per second on this machine, beside what PostgreSQL and JetStream take alone (ARGS="--orders 5000")
+	$(BIN)/python benchmarks/orders.py $(ARGS)
+
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
