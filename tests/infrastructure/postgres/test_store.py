@@ -37,7 +37,10 @@ from tests.infrastructure.store_data import (
 Admin = psycopg.AsyncConnection
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('amends events of test', 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('amends events of test', 0))"
-_WAITING = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+_WAITING = """
+    SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+"""
 
 
 async def value(admin: Admin, query: str) -> Any:
