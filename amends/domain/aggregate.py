@@ -31,14 +31,21 @@ class SagaAggregate:
                 )
             self._apply(recorded)
 
-    def append(self, events: Iterable[SagaEvent]) -> Sequence[Recorded]:
-        """Apply new events, and keep them until they are collected."""
+    def append(self, events: Iterable[SagaEvent], state: SagaState | None = None) -> Sequence[Recorded]:
+        """Apply new events, and keep them until they are collected.
+
+        `state` is the one after them, where whoever decided them knows it already.
+        """
         appended: list[Recorded] = []
         for event in events:
             previous = self._last.digest if self._last else ""
             recorded = record(self.id, self.version + 1, previous, event)
-            self._apply(recorded)
+            self.version, self._last = recorded.originator_version, recorded
+            if state is None:
+                self.state = evolve(self.state, event, self.id)
             appended.append(recorded)
+        if state is not None and appended:
+            self.state = state
         self._pending += appended
         return appended
 

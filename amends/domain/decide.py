@@ -33,6 +33,13 @@ def decide(
     that is not one to this saga, `ActionRefused` for an impossible action, `UnknownSaga` where nothing but a
     start was possible, and whatever a step function raises.
     """
+    return take_turn(definition, saga_id, state, given, now, by).events
+
+
+def take_turn(
+    definition: Definition, saga_id: UUID, state: SagaState | None, given: Input, now: datetime, by: str
+) -> Turn:
+    """The same decision with the state after it, for who would otherwise fold the events a second time."""
     turn = Turn(definition, saga_id, state, given, now, by)
     if isinstance(given, Start):
         _on_start(turn, state, given)
@@ -46,7 +53,7 @@ def decide(
         _on_cancel(turn, given)
     if turn.events:
         proceed(turn)
-    return turn.events
+    return turn
 
 
 def _on_start(turn: Turn, state: SagaState | None, start: Start) -> None:

@@ -57,11 +57,10 @@ def read(saga_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
     """The event in these stored bytes, in its newest schema. Raises `UnreadableEvent`."""
     name, _, schema = topic.partition(":")
     kind = EVENT_TYPES.get(name)
-    where = f"saga {saga_id}, version {version}"
     if kind is None or not schema.isdigit() or int(schema) > kind.schema_version:
         known = f"{name}:{kind.schema_version}" if kind else "no such type"
         raise UnreadableEvent(
-            f"{where}: expected an event type that this version of Amends knows ({known}), got {topic!r}; "
+            f"{_where(saga_id, version)}: expected an event type that this version of Amends knows ({known}), got {topic!r}; "
             "it was written by a newer version: upgrade this program"
         )
     try:
@@ -71,6 +70,7 @@ def read(saga_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
             upcast = _upcast(name, int(schema), kind.schema_version, stored)
             event = kind.model_validate_json(json.dumps(upcast))
     except (ValidationError, ValueError) as error:
+        where = _where(saga_id, version)
         raise UnreadableEvent(f"{where}: the stored {topic!r} is not what its type says: {error}") from error
     return Recorded(saga_id, version, topic, stored, event)
 
@@ -90,6 +90,10 @@ def verify(history: list[Recorded]) -> None:
         if previous_of(recorded.stored) != previous:
             raise BrokenHistory(f"{where}: its link is not the hash of the event before it; one was changed")
         previous = recorded.digest
+
+
+def _where(saga_id: UUID, version: int) -> str:
+    return f"saga {saga_id}, version {version}"
 
 
 def _upcast(name: str, schema: int, newest: int, stored: bytes) -> JsonObject:

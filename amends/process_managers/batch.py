@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
-from amends.domain.decide import UnknownSaga, decide
+from amends.domain.decide import UnknownSaga, take_turn
 from amends.domain.definition import Definition, InvalidMessage
 from amends.domain.errors import ActionRefused
 from amends.domain.events import StartRefused
@@ -92,20 +92,22 @@ class Batch:
     def _apply(self, aggregate: SagaAggregate, definition: Definition, item: Told) -> None:
         given = item.given if isinstance(item, Routed) else item
         try:
-            events = decide(definition, aggregate.id, aggregate.state, given, self.loaded.now, self.by)
+            turn = take_turn(definition, aggregate.id, aggregate.state, given, self.loaded.now, self.by)
         except (Uncorrelated, InvalidMessage, UnknownSaga) as error:
             if not isinstance(item, Routed):
                 raise ActionRefused(str(error)) from error
             self.bury(item.message, item.message_id, str(error))
             return
-        recorded = aggregate.append(events)
+        if not turn.events:
+            return
+        recorded = aggregate.append(turn.events, turn.state)
         if recorded:
             assert aggregate.state is not None
             self._outbox += [
                 (aggregate.id, message) for message in outgoing.messages(aggregate.state, recorded)
             ]
         if isinstance(given, Start) and isinstance(item, Routed):
-            refused = next((event for event in events if isinstance(event, StartRefused)), None)
+            refused = next((event for event in turn.events if isinstance(event, StartRefused)), None)
             if refused is not None:
                 self.bury(item.message, item.message_id, refused.reason)
 
