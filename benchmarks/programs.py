@@ -37,7 +37,12 @@ async def worker() -> None:
 
 async def real() -> None:
     services = (inventory, payments, shipping, notifications)
-    on_signal(lambda: [each.stop() for each in services])
+
+    def stop() -> None:
+        for each in services:
+            each.stop()
+
+    on_signal(stop)
     runs = [asyncio.create_task(each.run(Settings())) for each in services]
     print("ready", flush=True)
     await asyncio.gather(*runs)
