@@ -60,7 +60,8 @@ def read(saga_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
     if kind is None or not schema.isdigit() or int(schema) > kind.schema_version:
         known = f"{name}:{kind.schema_version}" if kind else "no such type"
         raise UnreadableEvent(
-            f"{_where(saga_id, version)}: expected an event type that this version of Amends knows ({known}), got {topic!r}; "
+            f"{_where(saga_id, version)}: expected an event type that this version of Amends knows "
+            f"({known}), got {topic!r}; "
             "it was written by a newer version: upgrade this program"
         )
     try:
