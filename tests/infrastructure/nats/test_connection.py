@@ -32,7 +32,8 @@ async def test_a_server_without_jetstream_is_told(own_server: OwnServer) -> None
 async def test_credentials_of_the_url_are_decoded_and_used(own_server: OwnServer) -> None:
     own_server.more = 'authorization { user: "me", password: "p@ss:wörd/" }'
     await own_server.restart()
-    with pytest.raises(BrokerUnreachable, match="Authorization"):
+    # The server says why and hangs up; now and then only the hanging up arrives.
+    with pytest.raises(BrokerUnreachable, match=r"Authorization|Connection reset"):
         await Broker(own_server.url, connect_within=1.0).__aenter__()
     own_server.credentials = "me:p%40ss%3Aw%C3%B6rd%2F@"
     async with Broker(own_server.url) as broker:
