@@ -1,0 +1,266 @@
+"""A whole system in memory: engines, a broker, a store and services, on a clock that only the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain import wire
+from amends.domain.history import Recorded, verify
+from amends.domain.identity import saga_id
+from amends.domain.saga import Saga
+from amends.domain.wire import Direction, Outcome
+from amends.infrastructure.broker import ConsumerSpec, streams
+from amends.infrastructure.memory.broker import MemoryBroker
+from amends.infrastructure.memory.inbox import MemoryInbox
+from amends.infrastructure.memory.store import MemoryStore
+from amends.infrastructure.ports import Incoming, Outgoing
+from amends.participant.answers import Writer
+from amends.participant.memory import Answer
+from amends.process_managers.engine import Engine
+from amends.process_managers.registry import Registry, reply_filter, start_filter
+from tests.domain.driver import BODIES, T0, Order
+
+NAMESPACE = "test"
+ROUNDS = 200
+"""How often the event loop is let go round, where nothing waits for anything but other tasks."""
+
+
+class Died(Exception):
+    """A process is no more."""
+
+
+class ManualClock:
+    """Stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.time = T0
+        self._sleepers: dict[asyncio.Future[None], datetime] = {}
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers[woken] = self.time + timedelta(seconds=seconds)
+        self.advance(timedelta(0))
+        try:
+            await woken
+        finally:
+            del self._sleepers[woken]
+
+    def advance(self, duration: timedelta) -> None:
+        self.time += duration
+        for sleeper, until in self._sleepers.items():
+            if until <= self.time and not sleeper.done():
+                sleeper.set_result(None)
+
+
+class Services:
+    """Every service at once. `says` maps what is asked ("ship", "undo reserve") to an outcome, or to silence."""
+
+    def __init__(self, broker: MemoryBroker, clock: ManualClock) -> None:
+        self.says: dict[str, Outcome | None] = {}
+        self.asked: list[str] = []
+        self.received: list[Incoming] = []
+        self._spec = ConsumerSpec(wire.stream(NAMESPACE, "commands"), "services", (f"{NAMESPACE}.cmd.>",))
+        self._broker = broker
+        self._clock = clock
+        self._inbox = broker.inbox([self._spec])
+        self._writer = Writer(NAMESPACE, "services", wire.MAX_BODY)
+
+    async def open(self) -> None:
+        await self._broker.ensure((), [self._spec])
+
+    async def serve(self) -> int:
+        """Answer every command that is there; returns how many there were."""
+        commands = await self._inbox.receive(1000, 0)
+        for command in commands:
+            asked = name_of(command)
+            self.asked.append(f"{asked} {command.headers[wire.KEY]}")
+            self.received.append(command)
+            outcome = self.says.get(asked, Outcome.SUCCEEDED)
+            if outcome is not None:
+                await self.answer(command, outcome)
+        await self._inbox.acknowledge(commands)
+        return len(commands)
+
+    async def answer(self, command: Incoming, outcome: Outcome) -> None:
+        """Tell the outcome; what is told twice is a second message, as after a long time."""
+        subject = command.subject.removeprefix(f"{NAMESPACE}.cmd.")
+        body = BODIES.get(subject, b"{}") if outcome is Outcome.SUCCEEDED else b'{"reason": "no"}'
+        reply = self._writer.reply(
+            command, Answer(outcome, body), wire.reply_subjects(subject, REPLIES[subject]), self._clock.now()
+        )
+        await self._broker.publisher().publish([replace(reply, deduplication_id="")])
+
+    def ids(self) -> list[str]:
+        return [each.headers[wire.CE_ID] for each in self.received]
+
+
+class System:
+    """Sagas in memory. Engines run as tasks; time passes only by `later`."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.broker = MemoryBroker(self.clock)
+        self.store = MemoryStore(self.clock)
+        self.services = Services(self.broker, self.clock)
+        self.running: dict[Engine, asyncio.Task[None]] = {}
+        self.streams = streams(NAMESPACE, timedelta(days=7))
+        self._inbox: MemoryInbox
+
+    async def open(self) -> None:
+        await self.broker.ensure(self.streams, [])
+        await self.services.open()
+
+    async def close(self) -> None:
+        for task in self.running.values():
+            task.cancel()
+        await asyncio.gather(*self.running.values(), return_exceptions=True)
+
+    async def inbox(self, *sagas: type[Saga[Any]]) -> MemoryInbox:
+        """The messages of these sagas, as a worker gets them."""
+        registry = Registry(saga.definition for saga in sagas)
+        await self.store.register(registry.shapes())
+        shapes = await self.store.shapes()
+        events = wire.stream(NAMESPACE, "events")
+        specs: list[ConsumerSpec] = []
+        for saga in registry.types:
+            starts = start_filter(NAMESPACE, registry.newest(saga))
+            specs.append(ConsumerSpec(events, f"start-{saga}", starts))
+            specs.append(ConsumerSpec(events, f"saga-{saga}", reply_filter(NAMESPACE, saga, shapes)))
+        await self.broker.ensure((), specs)
+        self._inbox = self.broker.inbox(specs)
+        return self._inbox
+
+    async def engine(self, *sagas: type[Saga[Any]], name: str = "one", **ports: Any) -> Engine:
+        """Start an engine; `ports` replace those of the system."""
+        chosen = sagas or (Order,)
+        inbox = ports.pop("inbox", None) or await self.inbox(*chosen)
+        engine = Engine(
+            Registry(saga.definition for saga in chosen),
+            ports.pop("store", self.store),
+            inbox,
+            ports.pop("publisher", None) or self.broker.publisher(),
+            self.clock,
+            namespace=NAMESPACE,
+            name=name,
+            **ports,
+        )
+        self.running[engine] = asyncio.create_task(engine.run())
+        return engine
+
+    async def stop(self, engine: Engine) -> None:
+        engine.stop()
+        await self.running.pop(engine)
+
+    async def died(self, engine: Engine) -> None:
+        """Wait until the engine has died of what its ports did."""
+        with suppress(Died):
+            await self.running.pop(engine)
+            raise AssertionError("the engine lives")
+
+    async def place(self, *keys: str, total: int = 100, message_id: str = "") -> None:
+        """Publish the start events of these orders."""
+        for key in keys:
+            identity = message_id or f"start-{key}"
+            body = f'{{"order_id": "{key}", "total": {total}}}'.encode()
+            await self.tell("orders.placed", identity, body)
+
+    async def tell(self, subject: str, identity: str, body: bytes) -> None:
+        place = wire.event_subject(NAMESPACE, subject)
+        await self.broker.publisher().publish([Outgoing(identity, place, {wire.CE_ID: identity}, body)])
+
+    async def rest(self) -> None:
+        """Let every task run until all of them wait for a message or for time to pass."""
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
+        for engine, task in self.running.items():
+            if task.done():
+                del self.running[engine]
+                await task
+
+    async def settle(self) -> None:
+        """Let engines and services work until neither has anything to do at this time."""
+        await self.rest()
+        while await self.services.serve():
+            await self.rest()
+
+    async def later(self, **duration: float) -> None:
+        """Let time pass in steps of a second at most, and everybody work in between."""
+        left = timedelta(**duration)
+        while left > timedelta(0):
+            self.clock.advance(min(left, timedelta(seconds=1)))
+            left -= timedelta(seconds=1)
+            await self.settle()
+
+    async def history(self, key: str = "o1", saga: str = "order") -> list[Recorded]:
+        history = await self.store.history(self.id(key, saga))
+        verify(history)
+        return history
+
+    async def told(self, key: str = "o1", saga: str = "order") -> list[str]:
+        """The types of the events of one saga."""
+        return [recorded.event.type for recorded in await self.history(key, saga)]
+
+    async def status(self, key: str = "o1", saga: str = "order") -> str:
+        rows = await self.store.saga_rows(saga_id=self.id(key, saga))
+        return rows[0].status if rows else "unknown"
+
+    async def statuses(self) -> set[str]:
+        return {row.status for row in await self.store.saga_rows(limit=10_000)}
+
+    async def published(self, what: str) -> list[Incoming]:
+        """All that was ever published on `commands`, `sagas` or `dead`."""
+        spec = ConsumerSpec(wire.stream(NAMESPACE, what), f"reader-{what}", (f"{NAMESPACE}.>",))
+        await self.broker.ensure((), [spec])
+        return list(await self.broker.inbox([spec]).receive(100_000, 0))
+
+    def id(self, key: str = "o1", saga: str = "order") -> UUID:
+        return saga_id(NAMESPACE, saga, key)
+
+    async def nothing_is_left(self) -> None:
+        """Every message is acknowledged, and the outbox is empty."""
+        assert not await self.store.unpublished(10_000, timedelta(0))
+        assert await self._inbox.handled_until() is None
+
+
+def name_of(command: Incoming) -> str:
+    """What a command asks for, as the services are asked: "ship", "undo reserve", "close ship"."""
+    word = {Direction.FORWARD: "", Direction.COMPENSATE: "undo ", Direction.CLOSE: "close "}
+    return word[Direction(command.headers[wire.DIRECTION])] + command.headers[wire.STEP]
+
+
+def commands(history: Sequence[Recorded]) -> list[e.CommandRecorded]:
+    return [each.event for each in history if isinstance(each.event, e.CommandRecorded)]
+
+
+class Instead:
+    """A port that does what another does, except in one call."""
+
+    def __init__(self, port: object, **calls: Callable[..., Awaitable[Any]]) -> None:
+        self._port = port
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        return self._calls.get(name) or getattr(self._port, name)
+
+
+def _replies() -> dict[str, str]:
+    asked = [asking for step in Order.definition.steps for asking in (step.forward, step.compensation)]
+    return {
+        command.subject: command.reply_type().subject
+        for asking in asked
+        if asking is not None
+        for command in asking.commands
+    }
+
+
+REPLIES = _replies()
