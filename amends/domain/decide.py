@@ -116,7 +116,7 @@ def _on_cancel(turn: Turn, cancel: Cancel) -> None:
     if state.cancelled:
         raise ActionRefused(f"{state.saga} {state.key!r} is being cancelled already")
     if pivot_passed(turn):
-        pivot = turn.definition.steps[turn.definition.pivot].name
+        pivot = turn.definition.pivot.name if turn.definition.pivot else ""
         raise ActionRefused(
             f"{state.saga} {state.key!r} cannot be cancelled: its pivot {pivot!r} is done, "
             "so it only goes forward"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from amends.domain.errors import AmendsError, DefinitionError
+from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
+from amends.domain.graph import Graph
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.state import SagaState
@@ -42,12 +43,13 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class StepDefinition:
-    """One step of a definition."""
+    """One step of a definition. `after` names the steps that must be done or skipped before it is asked."""
 
     name: str
     forward: Asking
     compensation: Asking | None
     pivot: bool
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,21 @@ class Definition:
     steps: tuple[StepDefinition, ...]
     view: Callable[[SagaState], Any]
 
-    @property
-    def pivot(self) -> int:
-        """The pivot's position; one behind the last step where there is none."""
-        return next((i for i, step in enumerate(self.steps) if step.pivot), len(self.steps))
+    pivot: StepDefinition | None = field(init=False)
+    """The step after whose success the saga only goes forward."""
+    graph: Graph = field(init=False)
+    _by_name: Mapping[str, StepDefinition] = field(init=False)
 
-    def position(self, step: str) -> int:
-        """The position of the step of this name."""
-        return next(i for i, candidate in enumerate(self.steps) if candidate.name == step)
+    def __post_init__(self) -> None:
+        pivot = next((step for step in self.steps if step.pivot), None)
+        order = {step.name: step.after for step in self.steps}
+        object.__setattr__(self, "pivot", pivot)
+        object.__setattr__(self, "graph", Graph.of(order, pivot.name if pivot else None))
+        object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
 
     def step(self, name: str) -> StepDefinition:
         """The step of this name."""
-        return self.steps[self.position(name)]
+        return self._by_name[name]
 
     def key_of(self, start: Event) -> str:
         """The business key in a start event: the field itself, or a JSON array of several.
@@ -157,8 +162,17 @@ def _problems(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'body'}: {p['msg']}" for p in first)
 
 
+def in_order(shape: JsonObject) -> JsonObject:
+    """A recorded shape with the order of its steps: where it names none, each comes after the one before."""
+    names = [step["name"] for step in shape.get("steps", ())]
+    ordered = [
+        {"after": names[max(0, at - 1) : at], **step} for at, step in enumerate(shape.get("steps", ()))
+    ]
+    return {**shape, "steps": ordered} if ordered else shape
+
+
 def _step_shape(step: StepDefinition) -> JsonObject:
-    shape: JsonObject = {"name": step.name, "kind": "command", "pivot": step.pivot}
+    shape: JsonObject = {"name": step.name, "kind": "command", "pivot": step.pivot, "after": list(step.after)}
     shape["forward"] = _asking_shape(step.forward)
     shape["compensation"] = None if step.compensation is None else _asking_shape(step.compensation)
     return shape
@@ -180,35 +194,3 @@ def _asking_shape(asking: Asking) -> JsonObject:
             "slow": retry.slow.total_seconds(),
         },
     }
-
-
-NO_STEPS: Final = "expected at least one @step"
-
-
-def check(definition: Definition) -> None:
-    """Refuse what cannot be run. Raises `DefinitionError`, which tells the mend."""
-    where = f"saga {definition.name!r}"
-    if not definition.steps:
-        raise DefinitionError(f"{where}: {NO_STEPS}, got none")
-    pivots = [step.name for step in definition.steps if step.pivot]
-    if len(pivots) > 1:
-        raise DefinitionError(
-            f"{where}: expected at most one pivot, got {', '.join(pivots)}; "
-            "keep pivot=True on the step after which there is no way back"
-        )
-    for step in definition.steps[definition.pivot :]:
-        if step.compensation is not None:
-            raise DefinitionError(
-                f"{where}: step {step.name!r} is the pivot or comes after it, so it is never compensated; "
-                "take its compensation away, or move it before the pivot"
-            )
-    if not definition.key:
-        raise DefinitionError(
-            f"{where}: expected key to name at least one field of its start event, got none"
-        )
-    for name in definition.key:
-        if name not in definition.start.model_fields:
-            raise DefinitionError(
-                f"{where}: expected key to name fields of {definition.start.__name__} "
-                f"({', '.join(definition.start.model_fields)}), got {name!r}"
-            )

@@ -23,21 +23,28 @@ def proceed(turn: Turn) -> None:
 
 
 def undo(turn: Turn, reason: str) -> None:
-    """Turn back before the pivot's success: give up the step in hand, or close the pivot if it is out."""
-    step = _in_hand(turn)
-    if step is not None and turn.state.step(step.name).forward.rounds:
-        if step.pivot:
-            if not turn.state.step(step.name).close.rounds:
-                turn.ask(step, Direction.CLOSE)
-            return
-        turn.record(e.StepGivenUp, step=step.name, reason=reason)
-    turn.record(e.CompensationStarted, reason=reason)
+    """Turn back before the pivot's success: give up the steps in hand, or close the pivot if it is out."""
+    pivot = turn.definition.pivot
+    if pivot is not None and turn.state.step(pivot.name).forward.rounds:
+        if not turn.state.step(pivot.name).close.rounds:
+            turn.ask(pivot, Direction.CLOSE)
+        return
+    _turn_back(turn, reason, because=reason)
 
 
 def give_up(turn: Turn, step: StepDefinition, reason: str) -> None:
     """No further attempt of this step; make amends for those before, and for it where it may have been."""
     turn.record(e.StepGivenUp, step=step.name, reason=reason)
-    turn.record(e.CompensationStarted, reason=f"{step.name}: {reason}")
+    _turn_back(turn, f"{step.name}: {reason}", because=f"{step.name} was given up")
+
+
+def _turn_back(turn: Turn, reason: str, because: str) -> None:
+    """From here on nothing is asked forward any more: what is in flight is given up too."""
+    for step in turn.definition.steps:
+        known = turn.state.step(step.name)
+        if known.forward.rounds and not known.decided:
+            turn.record(e.StepGivenUp, step=step.name, reason=because)
+    turn.record(e.CompensationStarted, reason=reason)
 
 
 def attempt_failed(
@@ -54,8 +61,7 @@ def attempt_failed(
     `after` is how many seconds the service asked for; `hopeless` says that trying soon cannot help, so that a
     person must look.
     """
-    position = turn.definition.position(step.name)
-    may_give_up = direction is Direction.FORWARD and position <= turn.definition.pivot
+    may_give_up = direction is Direction.FORWARD and step.name not in turn.definition.graph.after_pivot
     used_up = turn.state.step(step.name).line(direction).tries >= step.forward.retry.attempts
     if not may_give_up or hopeless or not used_up:
         turn.retry(step, direction, reason, after=after, hopeless=hopeless)
@@ -80,37 +86,49 @@ def again(turn: Turn, step: StepDefinition, direction: Direction) -> None:
 def pivot_passed(turn: Turn) -> bool:
     """There is no way back."""
     pivot = turn.definition.pivot
-    steps = turn.definition.steps
-    return pivot < len(steps) and turn.state.step(steps[pivot].name).done
-
-
-def _in_hand(turn: Turn) -> StepDefinition | None:
-    return next((step for step in turn.definition.steps if not turn.state.step(step.name).done), None)
+    return pivot is not None and turn.state.step(pivot.name).done
 
 
 def _forwards(turn: Turn) -> bool:
-    step = _in_hand(turn)
-    if step is None:
+    """Ask every step whose predecessors are done."""
+    steps = turn.definition.steps
+    done = {step.name for step in steps if turn.state.step(step.name).done}
+    if len(done) == len(steps):
         turn.record(e.SagaCompleted)
         return False
-    if turn.state.step(step.name).forward.rounds:
-        return False
-    if not turn.ask(step, Direction.FORWARD):
-        turn.record(e.StepSkipped, step=step.name)
-    return True
+    ready = [s for s in steps if s.name not in done and done.issuperset(s.after)]
+    skipped = False
+    for step in ready:
+        if not turn.state.step(step.name).forward.rounds and not turn.ask(step, Direction.FORWARD):
+            turn.record(e.StepSkipped, step=step.name)
+            skipped = True
+    return skipped
 
 
 def _backwards(turn: Turn) -> bool:
-    before_pivot = turn.definition.steps[: turn.definition.pivot]
-    step = next((s for s in reversed(before_pivot) if not turn.state.step(s.name).settled), None)
-    if step is None:
+    """Compensate every step after which all is settled. What is stuck holds up only what came before it."""
+    graph = turn.definition.graph
+    left = {name for name in graph.before_pivot if not turn.state.step(name).settled}
+    if not left:
         turn.record(e.SagaCompensated)
         return False
+    passed_over = False
+    for step in reversed(turn.definition.steps):
+        if step.name in left and left.isdisjoint(graph.after[step.name]):
+            passed_over |= _compensate(turn, step)
+    return passed_over
+
+
+def _compensate(turn: Turn, step: StepDefinition) -> bool:
+    """Ask for what undoes the step, unless that is out already. True where there was nothing to ask for."""
     line = turn.state.step(step.name).compensation
     if line.open or line.retry:
         return False
     if step.compensation is None:
-        turn.record(e.CompensationPassedOver, step=step.name, reason="no compensation is defined")
+        reason = "no compensation is defined"
     elif not turn.ask(step, Direction.COMPENSATE):
-        turn.record(e.CompensationPassedOver, step=step.name, reason="there is nothing to compensate")
+        reason = "there is nothing to compensate"
+    else:
+        return False
+    turn.record(e.CompensationPassedOver, step=step.name, reason=reason)
     return True

@@ -112,7 +112,7 @@ def _rejected(turn: Turn, ref: CommandRef, reply: Reply) -> None:
         return
     step = turn.definition.step(ref.step.name)
     why = f"rejected: {reply.reason or reply.code or 'no reason given'}"
-    after_pivot = turn.definition.position(step.name) > turn.definition.pivot
+    after_pivot = step.name in turn.definition.graph.after_pivot
     if ref.direction is Direction.COMPENSATE or after_pivot:
         turn.retry(step, ref.direction, why, after=reply.retry_after)
     else:

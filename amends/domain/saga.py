@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import (
     Any,
@@ -24,7 +24,8 @@ from typing import (
 
 from pydantic_core import to_json
 
-from amends.domain.definition import Asking, Definition, StepDefinition, check
+from amends.domain.checking import check
+from amends.domain.definition import Asking, Definition, StepDefinition
 from amends.domain.errors import DefinitionError, NoReply
 from amends.domain.messages import Command, Event
 from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, LONGEST, Retry
@@ -59,6 +60,7 @@ class Step(Generic[R]):
         self,
         build: Build[R],
         *,
+        after: Sequence[Step[Any]] | None = None,
         pivot: bool = False,
         timeout: timedelta = DEFAULT_TIMEOUT,
         retry: Retry = DEFAULT_RETRY,
@@ -68,6 +70,7 @@ class Step(Generic[R]):
         _positive(build.__name__, timeout)
         self.name = build.__name__
         self.build = build
+        self.after = _steps_before(self.name, after)
         self.pivot = pivot
         self.timeout = timeout
         self.retry = retry
@@ -107,13 +110,15 @@ class Step(Generic[R]):
 
     def with_options(self, *, timeout: timedelta | None = None, retry: Retry | None = None) -> Step[R]:
         """The same step with another timeout or retry policy, for a subclass of its saga."""
-        return Step(
+        changed = Step(
             self.build,
             pivot=self.pivot,
             timeout=self.timeout if timeout is None else timeout,
             retry=retry or self.retry,
             compensation=self.compensation,
         )
+        changed.after = self.after
+        return changed
 
 
 class _Step(Protocol):
@@ -123,23 +128,32 @@ class _Step(Protocol):
 @overload
 def step(build: Build[R], /) -> Step[R]: ...
 @overload
-def step(*, pivot: bool = False, timeout: timedelta = ..., retry: Retry = ...) -> _Step: ...
+def step(
+    *,
+    after: Sequence[Step[Any]] | None = None,
+    pivot: bool = False,
+    timeout: timedelta = ...,
+    retry: Retry = ...,
+) -> _Step: ...
 def step(
     build: Build[Any] | None = None,
     /,
     *,
+    after: Sequence[Step[Any]] | None = None,
     pivot: bool = False,
     timeout: timedelta = DEFAULT_TIMEOUT,
     retry: Retry = DEFAULT_RETRY,
 ) -> Step[Any] | _Step:
     """Makes a step of a function that builds its command from what is known, or returns None to skip.
 
-    `timeout` is how long an attempt's answer is waited for; `pivot` marks the step after whose success the
-    saga only goes forward. The function must be pure: no I/O, no clock, no dice.
+    It runs after the step declared before it; `after` names other steps instead, all of which must be done or
+    skipped, and `after=[]` none: steps whose predecessors are done run side by side. `timeout` is how long an
+    attempt's answer is waited for; `pivot` marks the step after whose success the saga only goes forward. The
+    function must be pure: no I/O, no clock, no dice.
     """
 
     def decorate(build: Build[R], /) -> Step[R]:
-        return Step(build, pivot=pivot, timeout=timeout, retry=retry)
+        return Step(build, after=after, pivot=pivot, timeout=timeout, retry=retry)
 
     return decorate if build is None else decorate(build)
 
@@ -197,7 +211,7 @@ class Saga(Generic[S], metaclass=_SagaClass):
             key=(key,) if isinstance(key, str) else tuple(key),
             start=_start_type(cls),
             deadline=deadline,
-            steps=tuple(_compile(name, step, known) for step in _steps(cls)),
+            steps=_compiled(name, _steps(cls), known),
             view=cls._view,
         )
         check(cls.definition)
@@ -240,6 +254,18 @@ class Saga(Generic[S], metaclass=_SagaClass):
         view = object.__new__(cls)
         object.__setattr__(view, "_state", state)
         return view
+
+
+def _steps_before(name: str, after: Sequence[Step[Any]] | None) -> tuple[str, ...] | None:
+    """The names of these steps; None: the one declared before."""
+    if after is None:
+        return None
+    for one in cast("Sequence[object]", after):
+        if not isinstance(one, Step):
+            raise DefinitionError(
+                f"step {name!r}: expected after= to hold steps of this saga, such as after=[reserve], got {one!r}"
+            )
+    return tuple(dict.fromkeys(one.name for one in after))
 
 
 def _plain_function(build: Callable[..., Any]) -> None:
@@ -306,11 +332,20 @@ def _start_type(cls: type) -> type[Event]:
     raise DefinitionError(f"{cls.__name__}: expected Saga[StartEvent] as its base, got a bare Saga")
 
 
-def _compile(saga: str, step: Step[Any], known: dict[str, Any]) -> StepDefinition:
+def _compiled(saga: str, steps: Sequence[Step[Any]], known: dict[str, Any]) -> tuple[StepDefinition, ...]:
+    compiled: list[StepDefinition] = []
+    for step in steps:
+        before = tuple(one.name for one in compiled[-1:]) if step.after is None else step.after
+        compiled.append(_compile(saga, step, before, known))
+    return tuple(compiled)
+
+
+def _compile(saga: str, step: Step[Any], after: tuple[str, ...], known: dict[str, Any]) -> StepDefinition:
     compensation = step.compensation
     return StepDefinition(
         name=step.name,
         pivot=step.pivot,
+        after=after,
         forward=Asking(step.build, _commands(saga, step.build, known), step.timeout, step.retry),
         compensation=None
         if compensation is None

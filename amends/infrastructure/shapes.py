@@ -8,6 +8,7 @@ from itertools import islice, zip_longest
 from textwrap import shorten
 from typing import Any, Final, cast
 
+from amends.domain.definition import in_order
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 
@@ -31,7 +32,9 @@ def compare(given: Sequence[JsonObject], recorded: Sequence[JsonObject]) -> None
     known = {(shape["saga"], shape["version"]): shape for shape in recorded}
     for shape in given:
         name, version = shape["saga"], shape["version"]
-        differences = list(islice(_differences(known[name, version], plain(shape), ""), _MANY + 1))
+        differences = list(
+            islice(_differences(in_order(known[name, version]), in_order(plain(shape)), ""), _MANY + 1)
+        )
         if differences:
             shown = "; ".join(differences[:_MANY]) + ("; and more" if len(differences) > _MANY else "")
             raise ShapeDiffers(

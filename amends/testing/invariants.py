@@ -1,7 +1,7 @@
 """The invariants of a saga, checked over its history and over what its participants did.
 
 Each function returns what is broken, one sentence each, beginning with the invariant's number in
-docs/semantics.md. They serve a linear saga; nothing here asks the core what it thinks.
+docs/semantics.md. Nothing here asks the core what it thinks: the order of the steps is reckoned anew too.
 """
 
 from __future__ import annotations
@@ -126,31 +126,33 @@ def _net(facts: Sequence[Fact], keys: Sequence[UUID]) -> int:
 def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
     if not isinstance(event, e.CommandRecorded):
         return
-    position = definition.position(event.step)
-    names = [step.name for step in definition.steps]
+    step = definition.step(event.step)
     known = ledger.step(event.step)
     if event.direction is Direction.COMPENSATE:
-        if position >= definition.pivot or not (known.owes or known.lines[event.direction].rounds):
+        later = _later(definition, event.step)
+        if step.pivot or _pivot(definition) not in (None, *later):
+            yield f"6: {event.step} is the pivot or comes after it, and is compensated"
+        if not (known.owes or known.lines[event.direction].rounds):
             yield f"6: {event.step} has nothing to compensate"
-        later = names[position + 1 : definition.pivot]
-        if event.round == event.attempt == 1 and not all(ledger.step(name).settled for name in later):
+        unsettled = [name for name in later if not (definition.step(name).pivot or ledger.step(name).settled)]
+        if event.round == event.attempt == 1 and unsettled:
             yield f"7: {event.step} is compensated before what came after it is settled"
     else:
         if ledger.status != "running":
             yield f"8: {event.step} is asked {event.direction} while {ledger.status}"
-        if not all(ledger.step(name).done for name in names[:position]):
+        if not all(ledger.step(name).done for name in step.after):
             yield f"8: {event.step} is asked before its predecessors are done"
         if event.direction is Direction.FORWARD and known.lines[Direction.CLOSE].rounds:
             yield f"8: {event.step} is asked while it is closed"
-        if event.direction is Direction.CLOSE and not (position == definition.pivot and known.forward.rounds):
+        if event.direction is Direction.CLOSE and not (step.pivot and known.forward.rounds):
             yield f"8: {event.step} is closed, and is no pivot that was asked"
     yield from _of_round(ledger, event)
 
 
 def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
-    if not isinstance(event, e.CompensationStarted) or definition.pivot == len(definition.steps):
+    pivot = _pivot(definition)
+    if not isinstance(event, e.CompensationStarted) or pivot is None:
         return
-    pivot = definition.steps[definition.pivot].name
     if ledger.step(pivot).done:
         yield f"5: it turns back after the pivot {pivot} is done"
     elif ledger.step(pivot).forward.rounds and not ledger.step(pivot).rejected:
@@ -196,9 +198,24 @@ def _of_end(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Itera
         yield "3: completed before every step is done"
     if not isinstance(event, e.SagaCompensated):
         return
-    for step in definition.steps[: definition.pivot]:
-        if not ledger.step(step.name).settled:
+    pivot = _pivot(definition)
+    for step in definition.steps:
+        before_pivot = pivot is None or pivot in _later(definition, step.name)
+        if before_pivot and not ledger.step(step.name).settled:
             yield f"6: compensated, and {step.name} is not settled"
+
+
+def _pivot(definition: Definition) -> str | None:
+    return next((step.name for step in definition.steps if step.pivot), None)
+
+
+def _later(definition: Definition, step: str) -> set[str]:
+    """Every step that comes after this one, directly or not."""
+    later = {step}
+    for other in definition.steps:  # declared in an order that they can run in
+        if later & set(other.after):
+            later.add(other.name)
+    return later - {step}
 
 
 def _of_order(history: Sequence[Recorded]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from amends.domain.definition import in_order
 from tests.domain.driver import Charged, Order, Released, Reserved
 
 
@@ -45,5 +46,15 @@ def test_reply_types_by_subject() -> None:
 
 
 def test_steps_are_known_by_name() -> None:
-    assert Order.definition.position("ship") == Order.definition.pivot == 2
+    assert Order.definition.step("ship") is Order.definition.pivot
     assert Order.definition.step("charge").name == "charge"
+
+
+def test_the_shape_tells_the_order_of_the_steps() -> None:
+    assert [s["after"] for s in Order.definition.shape()["steps"]] == [[], ["reserve"], ["charge"], ["ship"]]
+
+
+def test_a_shape_recorded_without_an_order_is_one_step_after_the_other() -> None:
+    shape = Order.definition.shape()
+    old = {**shape, "steps": [{k: v for k, v in s.items() if k != "after"} for s in shape["steps"]]}
+    assert in_order(old) == in_order(shape) == shape

@@ -315,7 +315,7 @@ async def test_another_shape_of_the_same_version_is_refused(store: AnyStore) -> 
     text = str(refused.value)
     assert "'order' version 1" in text
     assert 'steps[0].name was "reserve" and is "charge"' in text
-    assert 'steps[1] was {"name": "ship"} and is absent' in text
+    assert 'steps[1] was {"after": ["reserve"], "name": "ship"} and is absent' in text
     assert "deadline was absent and is 5" in text
     assert "new version" in text
     assert [shape["saga"] for shape in await store.shapes()] == ["order"]

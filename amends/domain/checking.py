@@ -1,0 +1,74 @@
+"""What is refused when a definition is made, because it could not be run; each with its mend."""
+
+from __future__ import annotations
+
+from amends.domain.definition import Definition
+from amends.domain.errors import DefinitionError
+
+
+def check(definition: Definition) -> None:
+    """Refuse what cannot be run. Raises `DefinitionError`, which tells the mend."""
+    where = f"saga {definition.name!r}"
+    if not definition.steps:
+        raise DefinitionError(f"{where}: expected at least one @step, got none")
+    _check_order(definition, where)
+    _check_pivot(definition, where)
+    _check_compensations(definition, where)
+    _check_key(definition, where)
+
+
+def _check_order(definition: Definition, where: str) -> None:
+    every = {step.name for step in definition.steps}
+    earlier: set[str] = set()
+    for step in definition.steps:
+        for name in step.after:
+            if name not in every:
+                raise DefinitionError(
+                    f"{where}: step {step.name!r}: expected after= to name steps of this saga "
+                    f"({', '.join(s.name for s in definition.steps)}), got {name!r}"
+                )
+            if name not in earlier:
+                raise DefinitionError(
+                    f"{where}: step {step.name!r}: expected after= to name steps declared before it, "
+                    f"got {name!r}; declare {name!r} first, so that the saga reads from top to bottom"
+                )
+        earlier.add(step.name)
+
+
+def _check_pivot(definition: Definition, where: str) -> None:
+    pivots = [step.name for step in definition.steps if step.pivot]
+    if len(pivots) > 1:
+        raise DefinitionError(
+            f"{where}: expected at most one pivot, got {', '.join(pivots)}; "
+            "keep pivot=True on the step after which there is no way back"
+        )
+    graph = definition.graph
+    for step in definition.steps:
+        if not (step.pivot or step.name in graph.before_pivot or step.name in graph.after_pivot):
+            raise DefinitionError(
+                f"{where}: expected every step to come before or after the pivot {pivots[0]!r}, but "
+                f"{step.name!r} runs beside it; name it in after= of the pivot or of a step that leads there, "
+                f"or give it an after= that leads back to the pivot"
+            )
+
+
+def _check_compensations(definition: Definition, where: str) -> None:
+    for step in definition.steps:
+        if step.compensation is not None and step.name not in definition.graph.before_pivot:
+            raise DefinitionError(
+                f"{where}: step {step.name!r} is the pivot or comes after it, so it is never compensated; "
+                "take its compensation away, or move it before the pivot"
+            )
+
+
+def _check_key(definition: Definition, where: str) -> None:
+    if not definition.key:
+        raise DefinitionError(
+            f"{where}: expected key to name at least one field of its start event, got none"
+        )
+    for name in definition.key:
+        if name not in definition.start.model_fields:
+            raise DefinitionError(
+                f"{where}: expected key to name fields of {definition.start.__name__} "
+                f"({', '.join(definition.start.model_fields)}), got {name!r}"
+            )
