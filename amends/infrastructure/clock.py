@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -19,6 +22,20 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
+_NAMES: ContextVar[Callable[[], str]] = ContextVar("amends fresh names")
+
+
 def fresh_name() -> str:
     """A name that was never given before."""
-    return uuid4().hex
+    given = _NAMES.get(None)
+    return given() if given else uuid4().hex
+
+
+@contextmanager
+def naming(names: Callable[[], str]) -> Iterator[None]:
+    """In the body, fresh names come from there: for runs that must be the same each time."""
+    token = _NAMES.set(names)
+    try:
+        yield
+    finally:
+        _NAMES.reset(token)

@@ -8,20 +8,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from psycopg import AsyncConnection
-
 from amends.domain import wire
 from amends.domain.wire import Outcome
 from amends.infrastructure.ports import Incoming, Outgoing
-from amends.infrastructure.postgres.outbox import Outbox, Recorded
+from amends.infrastructure.postgres.outbox import Recorded
 from amends.participant.answers import Writer
 from amends.participant.errors import AnswerTooLarge, Undecodable
 from amends.participant.handlers import Handler, Handlers
-from amends.participant.handling import LONGEST_TEXT, Savepoint, handle
-from amends.participant.ledger import Claim, DeadLetter, Ledger
+from amends.participant.handling import LONGEST_TEXT, handle
 from amends.participant.memory import Answer, Memory
+from amends.participant.ports import Connection, Ledger, Outbox, Savepoint
 from amends.participant.promises import answer_from_memory, refusal, settle
-from amends.participant.requests import Request, correlated, read, subject_of
+from amends.participant.requests import Claim, DeadLetter, Request, correlated, read, subject_of
 
 _LOG: Final = logging.getLogger("amends.participant")
 
@@ -54,7 +52,7 @@ class Desk:
         self._outbox = outbox
         self._probe = probe
 
-    async def answer(self, connection: AsyncConnection, messages: Sequence[Incoming]) -> list[Recorded]:
+    async def answer(self, connection: Connection, messages: Sequence[Incoming]) -> list[Recorded]:
         """Handle the messages in order and record their answers in the outbox, all in one transaction.
 
         Errors for which the transaction is to be tried again (`is_transient`) pass through. So does a broken
@@ -65,7 +63,7 @@ class Desk:
             claims = [Claim(request, handler.forward_action) for request, handler in batch.requests.values()]
             memory = await self._ledger.load(connection, claims)
             self._probe("loaded")
-            savepoint = Savepoint(connection, alone=len(messages) == 1)
+            savepoint = self._ledger.savepoint(connection, alone=len(messages) == 1)
             for place, (request, handler) in batch.requests.items():
                 batch.answers[place] = await self._one(savepoint, request, handler, memory, batch)
             self._probe("handled")

@@ -6,52 +6,19 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from psycopg import AsyncConnection
-from psycopg.pq import TransactionStatus
 from pydantic import ValidationError
 
 from amends.domain.messages import Command
 from amends.domain.wire import Outcome
-from amends.infrastructure.postgres.link import is_transient
 from amends.participant.errors import AnswerTooLarge, Failed, HandlerBroken, Rejected, Undecodable
 from amends.participant.handlers import Handler
 from amends.participant.memory import Answer
+from amends.participant.ports import Savepoint
 from amends.participant.promises import refusal
 from amends.participant.requests import Request
 
 _LOG: Final = logging.getLogger("amends.participant")
 LONGEST_TEXT: Final = 2000
-
-
-class Savepoint:
-    """The savepoint of one handler after the other in a batch's transaction.
-
-    A kept one is released with the next one's beginning, which saves a round trip for each handler. `alone`
-    tells that there is one handler only in the transaction.
-    """
-
-    def __init__(self, tx: AsyncConnection, *, alone: bool) -> None:
-        self.tx = tx
-        self._alone = alone
-        self._kept = False
-
-    async def begin(self) -> None:
-        """What comes from here on can be undone."""
-        await self.tx.execute(
-            "RELEASE amends_handler; SAVEPOINT amends_handler" if self._kept else "SAVEPOINT amends_handler"
-        )
-        self._kept = False
-
-    async def keep(self) -> None:
-        """What was done will be committed."""
-        if self._alone:
-            # A constraint deferred to the commit is checked now, while it can be laid to the handler.
-            await self.tx.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        self._kept = True
-
-    async def undo(self) -> None:
-        """As though nothing had been done."""
-        await self.tx.execute("ROLLBACK TO amends_handler; RELEASE amends_handler")
 
 
 async def handle(
@@ -66,12 +33,12 @@ async def handle(
     await savepoint.begin()
     try:
         reply = await handler.run(command, savepoint.tx)
-        _ensure_intact(savepoint.tx, handler)
+        _ensure_intact(savepoint, handler)
         answer = Answer(Outcome.SUCCEEDED, handler.reply_body(reply))
         check(answer)
         await savepoint.keep()
     except Exception as error:
-        if _retried(savepoint.tx, error):
+        if savepoint.is_lost(error):
             raise
         await savepoint.undo()
         if isinstance(error, AnswerTooLarge):
@@ -94,28 +61,12 @@ def _decode(handler: Handler, body: bytes) -> Command:
         ) from None
 
 
-def _ensure_intact(tx: AsyncConnection, handler: Handler) -> None:
-    if tx.info.transaction_status == TransactionStatus.INERROR:
+def _ensure_intact(savepoint: Savepoint, handler: Handler) -> None:
+    if not savepoint.is_intact():
         raise HandlerBroken(
             f"{handler.name} caught a database error and went on, but its transaction was aborted by it; "
             "run a statement that may fail inside `async with tx.transaction():`"
         )
-
-
-def _retried(tx: AsyncConnection, error: Exception) -> bool:
-    """Whether the batch is tried again: the connection is gone, or the transaction was chosen as a victim.
-
-    Not so for trouble with another database that the handler talks to: that is an outage to be answered.
-    """
-    if tx.closed or tx.broken:
-        return True
-    if not is_transient(error):
-        return False
-    return getattr(error, "sqlstate", "")[:2] == "40" if _usable(tx) else True
-
-
-def _usable(tx: AsyncConnection) -> bool:
-    return tx.info.transaction_status == TransactionStatus.INTRANS
 
 
 def _refused(handler: Handler, request: Request, error: Exception) -> Answer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -12,33 +11,20 @@ from psycopg import AsyncConnection
 from psycopg.rows import scalar_row, tuple_row
 
 from amends.domain.wire import Direction, Outcome
-from amends.infrastructure.ports import Incoming
 from amends.infrastructure.postgres.queries import load
 from amends.participant.answers import dead_letter_id, plain
 from amends.participant.memory import Key, Memory
-from amends.participant.requests import Request
+from amends.participant.requests import Claim, DeadLetter
+from amends.participant.savepoint import PostgresSavepoint
 
 _QUERIES: Final = "amends.participant.sql"
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that could not be handled, and why."""
+class PostgresLedger:
+    """The `Ledger` port: what is promised, in the tables of one schema.
 
-    message: Incoming
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A request, and the subject of the forward command that its key belongs to."""
-
-    request: Request
-    action: str
-
-
-class Ledger:
-    """What is promised, in the tables of one schema. Every method works in the caller's transaction."""
+    Every method works in the caller's transaction.
+    """
 
     def __init__(self, schema: str, horizon: timedelta) -> None:
         self.horizon = horizon
@@ -94,6 +80,10 @@ class Ledger:
             )
         if dead:
             await self._bury(tx, dead)
+
+    def savepoint(self, tx: AsyncConnection, *, alone: bool) -> PostgresSavepoint:
+        """The savepoint for the handlers of a batch; `alone` tells that there is one only."""
+        return PostgresSavepoint(tx, alone=alone)
 
     async def forget(self, tx: AsyncConnection, limit: int = 1000) -> int:
         """Delete up to `limit` keys beyond the horizon; returns how many it were."""

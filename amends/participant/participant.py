@@ -20,7 +20,7 @@ from amends.infrastructure.settings import Settings
 from amends.participant.answers import Writer
 from amends.participant.desk import Desk
 from amends.participant.handlers import Handler, Handlers, Handles, HandlesDone
-from amends.participant.ledger import Ledger
+from amends.participant.ledger import PostgresLedger
 from amends.participant.running import Running, place
 
 R = TypeVar("R", bound=Event)
@@ -70,7 +70,7 @@ class Participant(Generic[L]):
         self.ack_wait: Final = ack_wait
         self.probe: Final = probe
         self.handlers: Final = Handlers()
-        self.ledger: Final = Ledger(schema, horizon)
+        self.ledger: Final = PostgresLedger(schema, horizon)
         self.outbox: Final = Outbox(schema)
         self._lifespan = lifespan
         self._resources: L | None = None

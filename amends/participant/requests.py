@@ -34,6 +34,22 @@ class Request:
     message: Incoming
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be handled, and why."""
+
+    message: Incoming
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A request, and the subject of the forward command that its key belongs to."""
+
+    request: Request
+    action: str
+
+
 def read(message: Incoming, namespace: str) -> Request:
     """Read a command's headers. Raises `Undecodable`, naming the header that is missing or malformed."""
     headers = message.headers

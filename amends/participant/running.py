@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-
-import psycopg
-from psycopg import AsyncConnection
 
 from amends.domain import wire
 from amends.infrastructure.broker import ConsumerSpec, streams
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
-from amends.infrastructure.ports import Inbox, Incoming
-from amends.infrastructure.postgres.link import Link, is_transient
+from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.marks import PostgresMarks
-from amends.infrastructure.postgres.outbox import Recorded
 from amends.infrastructure.postgres.relay import Relay
 from amends.infrastructure.settings import Settings
-from amends.participant.desk import Desk
+from amends.participant.batches import Batches, Loop
 
 if TYPE_CHECKING:
     from amends.participant.participant import Participant
 
-_LOG: Final = logging.getLogger("amends.participant")
 _GRACE: Final = timedelta(seconds=5)
 _FORGET_EVERY: Final = timedelta(minutes=10)
 
@@ -121,11 +113,11 @@ class Running:
                 BrokerWatch(broker, specs, [consumer], marks, lost) as watch,
                 broker.inbox([consumer]) as inbox,
             ):
-                loop = _Loop(participant, Batches(desk, work), relay, inbox)
+                loop = Loop(Batches(desk, work), relay, inbox, participant.batch, participant.probe)
                 await self._until_stopped(loop, relay, watch, notes)
             await publisher.close()
 
-    async def _until_stopped(self, loop: _Loop, relay: Relay, watch: BrokerWatch, notes: Link) -> None:
+    async def _until_stopped(self, loop: Loop, relay: Relay, watch: BrokerWatch, notes: Link) -> None:
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(relay.run(), name="amends-participant-outbox"),
@@ -148,81 +140,3 @@ class Running:
             except TimeoutError:
                 continue
             return
-
-
-class _Loop:
-    """One batch after the other."""
-
-    def __init__(self, participant: Participant[Any], batches: Batches, relay: Relay, inbox: Inbox) -> None:
-        self._batch = participant.batch
-        self._probe = participant.probe
-        self._batches = batches
-        self._relay = relay
-        self._inbox = inbox
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        stopped = asyncio.ensure_future(stopping.wait())
-        try:
-            while not stopping.is_set():
-                await self._one_batch(await self._receive(stopped))
-        finally:
-            stopped.cancel()
-
-    async def _one_batch(self, messages: Sequence[Incoming]) -> None:
-        if not messages:
-            return
-        self._probe("received")
-        recorded = await self._batches.answer(messages)
-        await self._relay.publish(recorded)
-        self._probe("published")
-        await self._inbox.acknowledge(messages)
-        self._probe("acknowledged")
-
-    async def _receive(self, stopped: asyncio.Task[Any]) -> Sequence[Incoming]:
-        received = asyncio.ensure_future(self._inbox.receive(self._batch, None))
-        try:
-            await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            received.cancel()
-            raise
-        if received.done():
-            return received.result()
-        received.cancel()
-        await asyncio.wait((received,))
-        return () if received.cancelled() else received.result()
-
-
-class Batches:
-    """Answers batches on a connection that comes back, in smaller transactions where that is needed."""
-
-    def __init__(self, desk: Desk, link: Link) -> None:
-        self._desk = desk
-        self._link = link
-
-    async def answer(self, messages: Sequence[Incoming]) -> list[Recorded]:
-        """Answer all; where handlers stand in another replica's way, in smaller transactions."""
-        recorded: list[Recorded] = []
-        rest, size = list(messages), len(messages)
-        while rest:
-            part = rest[:size]
-            done = await self._link.run(partial(self._attempt, part))
-            if done is None:
-                size = max(1, len(part) // 2)
-                continue
-            recorded += done
-            rest = rest[size:]
-        return recorded
-
-    async def _attempt(self, part: Sequence[Incoming], connection: AsyncConnection) -> list[Recorded] | None:
-        """None: again, with fewer messages in the transaction."""
-        try:
-            return await self._desk.answer(connection, part)
-        except psycopg.Error as error:
-            alone = len(part) == 1
-            victim = is_transient(error) and (error.sqlstate or "").startswith("40")
-            # A constraint deferred to the commit: alone, it is laid to the handler whose it is.
-            deferred = isinstance(error, psycopg.IntegrityError)
-            if alone or connection.broken or not (victim or deferred):
-                raise
-            _LOG.warning("a batch of %d is tried again in smaller ones: %s", len(part), error)
-            return None

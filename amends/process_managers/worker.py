@@ -13,17 +13,17 @@ from typing import Any, Literal, Self
 
 from amends.domain import wire
 from amends.domain.saga import Saga
-from amends.infrastructure.broker import ConsumerSpec, streams
+from amends.infrastructure.broker import streams
 from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
+from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
 from amends.process_managers.recovery import send_again, tell_again
-from amends.process_managers.registry import Registry, reply_filter, start_filter
-from amends.process_managers.routing import REPLIES, START
+from amends.process_managers.registry import Registry
 
 
 class Worker:
@@ -72,7 +72,7 @@ class Worker:
             Broker(servers.nats_url, name=f"worker-{self.name}", namespace=settings.namespace) as broker,
         ):
             await store.register(self.registry.shapes())
-            consumers = await self._consumers(store, settings.namespace)
+            consumers = consumer_specs(self.registry, await store.shapes(), settings.namespace, self._deliver)
             publisher = broker.publisher()
             feeding = {wire.stream(settings.namespace, what) for what in ("commands", "events")}
 
@@ -116,17 +116,6 @@ class Worker:
     async def _pass_on_stop(self, engine: Engine) -> None:
         await self._stopping.wait()
         engine.stop()
-
-    async def _consumers(self, store: PostgresStore, namespace: str) -> list[ConsumerSpec]:
-        events = wire.stream(namespace, "events")
-        shapes = await store.shapes()
-        consumers = []
-        for saga in self.registry.types:
-            starts = start_filter(namespace, self.registry.newest(saga))
-            replies = reply_filter(namespace, saga, shapes)
-            consumers.append(ConsumerSpec(events, f"{START}{saga}", starts, deliver=self._deliver))
-            consumers.append(ConsumerSpec(events, f"{REPLIES}{saga}", replies, deliver=self._deliver))
-        return consumers
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:

@@ -77,7 +77,7 @@ async def test_handlers_of_two_replicas_in_each_others_way_both_succeed(stage: S
     first, second = participant(), participant()
     limit, namespace = wire.MAX_BODY, NAMESPACE
     from amends.infrastructure.postgres.link import Link
-    from amends.participant.running import Batches
+    from amends.participant.batches import Batches
 
     async def replica(each: Participant, batch: list[Incoming]) -> int:
         async with Link(stage.service.url, name="replica") as link:

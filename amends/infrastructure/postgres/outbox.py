@@ -20,6 +20,8 @@ CHANNEL: Final = "amends_outbox"
 
 _MIGRATIONS: Final = "amends.infrastructure.postgres.outbox_migrations"
 _QUERIES: Final = "amends.infrastructure.postgres.outbox_sql"
+_TAKE_TURN: Final = "SELECT pg_try_advisory_lock(hashtextextended('amends outbox ' || %s, 0))"
+_END_TURN: Final = "SELECT pg_advisory_unlock(hashtextextended('amends outbox ' || %s, 0))"
 _WAKE: Final[LiteralString] = "SELECT pg_notify(%s, %s)"
 
 
@@ -107,3 +109,13 @@ class Outbox:
     async def prune(self, connection: AsyncConnection, keep: timedelta, limit: int = 1000) -> int:
         """Delete up to `limit` messages published longer ago than `keep`; returns how many it were."""
         return (await connection.execute(self._prune, {"keep": keep, "limit": limit})).rowcount
+
+    async def take_turn(self, connection: AsyncConnection) -> bool:
+        """Whether this connection alone may sweep the outbox now."""
+        cursor = connection.cursor(row_factory=scalar_row)
+        await cursor.execute(_TAKE_TURN, [self.schema])
+        return bool(await cursor.fetchone())
+
+    async def end_turn(self, connection: AsyncConnection) -> None:
+        """Let another one sweep."""
+        await connection.execute(_END_TURN, [self.schema])

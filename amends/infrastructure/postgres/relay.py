@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Final
 
 from psycopg import AsyncConnection
-from psycopg.rows import scalar_row
 
 from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.ports import Publisher
@@ -18,9 +17,7 @@ from amends.infrastructure.postgres.outbox import Outbox, Recorded
 
 _LOG: Final = logging.getLogger("amends.outbox")
 _AT_ONCE: Final = 500
-_TRY_LOCK: Final = "SELECT pg_try_advisory_lock(hashtextextended('amends outbox ' || %s, 0))"
 _LISTEN: Final = "LISTEN amends_outbox"  # the channel that `Outbox.enqueue` notifies
-_UNLOCK: Final = "SELECT pg_advisory_unlock(hashtextextended('amends outbox ' || %s, 0))"
 
 
 class Relay:
@@ -81,7 +78,7 @@ class Relay:
     async def sweep(self, grace: timedelta = timedelta(0)) -> None:
         """Publish what is committed and at least `grace` old, unless another relay is at it."""
         self._woken.clear()
-        if not await self._link.run(self._try_lock):
+        if not await self._link.run(self._outbox.take_turn):
             return
         try:
             after = 0
@@ -89,7 +86,7 @@ class Relay:
                 await self.publish(found)
                 after = found[-1].position
         finally:
-            await self._link.run(self._unlock)
+            await self._link.run(self._outbox.end_turn)
 
     async def publish(self, recorded: Sequence[Recorded]) -> None:
         """Publish these and mark them; what the broker refuses is logged, and left for a sweep."""
@@ -120,11 +117,3 @@ class Relay:
         async for notification in connection.notifies():
             if notification.payload == self._outbox.schema:
                 self.wake()
-
-    async def _try_lock(self, connection: AsyncConnection) -> bool:
-        cursor = connection.cursor(row_factory=scalar_row)
-        await cursor.execute(_TRY_LOCK, [self._outbox.schema])
-        return bool(await cursor.fetchone())
-
-    async def _unlock(self, connection: AsyncConnection) -> None:
-        await connection.execute(_UNLOCK, [self._outbox.schema])

@@ -1,0 +1,101 @@
+"""A participant's batches: received, answered in as few transactions as can be, published, acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
+
+import psycopg
+
+from amends.infrastructure.ports import Inbox, Incoming
+from amends.infrastructure.postgres.link import is_transient
+from amends.infrastructure.postgres.outbox import Recorded
+from amends.participant.desk import Desk
+from amends.participant.ports import Answers, Link
+
+_LOG: Final = logging.getLogger("amends.participant")
+
+
+class Batches:
+    """Answers batches on a connection that comes back, in smaller transactions where that is needed."""
+
+    def __init__(self, desk: Desk, link: Link) -> None:
+        self._desk = desk
+        self._link = link
+
+    async def answer(self, messages: Sequence[Incoming]) -> list[Recorded]:
+        """Answer all; where handlers stand in another replica's way, in smaller transactions."""
+        recorded: list[Recorded] = []
+        rest, size = list(messages), len(messages)
+        while rest:
+            part = rest[:size]
+            done = await self._link.run(partial(self._attempt, part))
+            if done is None:
+                size = max(1, len(part) // 2)
+                continue
+            recorded += done
+            rest = rest[size:]
+        return recorded
+
+    async def _attempt(self, part: Sequence[Incoming], connection: Any) -> list[Recorded] | None:
+        """None: again, with fewer messages in the transaction."""
+        try:
+            return await self._desk.answer(connection, part)
+        except psycopg.Error as error:
+            alone = len(part) == 1
+            victim = is_transient(error) and (error.sqlstate or "").startswith("40")
+            # A constraint deferred to the commit: alone, it is laid to the handler whose it is.
+            deferred = isinstance(error, psycopg.IntegrityError)
+            if alone or connection.broken or not (victim or deferred):
+                raise
+            _LOG.warning("a batch of %d is tried again in smaller ones: %s", len(part), error)
+            return None
+
+
+class Loop:
+    """One batch of up to `limit` messages after the other: receive, answer, publish, acknowledge."""
+
+    def __init__(
+        self, batches: Batches, answers: Answers, inbox: Inbox, limit: int, probe: Callable[[str], None]
+    ) -> None:
+        self._batches = batches
+        self._answers = answers
+        self._inbox = inbox
+        self._limit = limit
+        self._probe = probe
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Batch after batch, until `stopping` is set."""
+        stopped = asyncio.ensure_future(stopping.wait())
+        try:
+            while not stopping.is_set():
+                await self.step(await self._receive(stopped))
+        finally:
+            stopped.cancel()
+
+    async def step(self, messages: Sequence[Incoming]) -> None:
+        """Handle these messages as one batch."""
+        if not messages:
+            return
+        self._probe("received")
+        recorded = await self._batches.answer(messages)
+        await self._answers.publish(recorded)
+        self._probe("published")
+        await self._inbox.acknowledge(messages)
+        self._probe("acknowledged")
+
+    async def _receive(self, stopped: asyncio.Task[Any]) -> Sequence[Incoming]:
+        received = asyncio.ensure_future(self._inbox.receive(self._limit, None))
+        try:
+            await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            received.cancel()
+            raise
+        if received.done():
+            return received.result()
+        received.cancel()
+        await asyncio.wait((received,))
+        return () if received.cancelled() else received.result()
