@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 
 class SystemClock:
-    """The `Clock` port on this machine's own time; for waiting, never for what is recorded."""
+    """The `Clock` port on this machine's own time, counted on from when it was made: it never jumps."""
+
+    def __init__(self) -> None:
+        self._made = datetime.now(UTC)
+        self._mark = time.monotonic()
 
     def now(self) -> datetime:
         """The time, aware, in UTC."""
-        return datetime.now(UTC)
+        return self._made + timedelta(seconds=time.monotonic() - self._mark)
 
     async def sleep(self, seconds: float) -> None:
         """Returns when so many seconds have passed."""

@@ -98,7 +98,7 @@ class Commit:
 
     `aggregates` carry their new events; `rows` has one row for each of them; `outbox` names for each message
     the saga that it belongs to (None: it does not depend on any). `quarantined` are sagas that could not be
-    decided, with the error as text.
+    decided, with the error as text. `published` are ids of messages of earlier commits that the broker has by now.
     """
 
     aggregates: Sequence[SagaAggregate] = ()
@@ -107,6 +107,7 @@ class Commit:
     dead: Sequence[DeadLetter] = ()
     held: Sequence[Held] = ()
     quarantined: Mapping[UUID, str] = field(default_factory=dict[UUID, str])
+    published: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

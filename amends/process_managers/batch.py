@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
@@ -27,13 +28,20 @@ Told = Routed | Tick | Cancel
 
 @dataclass
 class Batch:
-    """Collects what the sagas of one batch decide. `told` maps each saga to its inputs, in their order."""
+    """Collects what the sagas of one batch decide. `told` maps each saga to its inputs, in their order.
+
+    `remembered` are those whose aggregate was not loaded for this batch and may be out of date. What they decide
+    counts only where it changes them, because then the commit tells whether they were. Where it does not, the
+    saga is `doubtful`: nothing of it is in the commit, and it must be loaded and decided again.
+    """
 
     registry: Registry
     namespace: str
     by: str
     told: Mapping[UUID, Sequence[Told]]
     loaded: Loaded
+    remembered: Collection[UUID] = ()
+    doubtful: set[UUID] = field(default_factory=set[UUID])
     _aggregates: list[SagaAggregate] = field(default_factory=list[SagaAggregate])
     _rows: list[SagaRow] = field(default_factory=list[SagaRow])
     _outbox: list[tuple[UUID | None, Outgoing]] = field(default_factory=list[tuple[UUID | None, Outgoing]])
@@ -41,11 +49,33 @@ class Batch:
     _held: list[Held] = field(default_factory=list[Held])
     _quarantined: dict[UUID, str] = field(default_factory=dict[UUID, str])
 
-    def decide(self) -> Commit:
-        """Everything that this batch changes."""
+    def decide(self, published: Collection[str] = ()) -> Commit:
+        """Everything that this batch changes; `published` are messages of earlier ones that the broker has."""
         for saga_id, told in self.told.items():
-            self._decide_saga(saga_id, told)
-        return Commit(self._aggregates, self._rows, self._outbox, self._dead, self._held, self._quarantined)
+            if saga_id in self.remembered:
+                self._decide_remembered(saga_id, told)
+            else:
+                self._decide_saga(saga_id, told)
+        return Commit(
+            self._aggregates, self._rows, self._outbox, self._dead, self._held, self._quarantined, published
+        )
+
+    def _decide_remembered(self, saga_id: UUID, told: Sequence[Told]) -> None:
+        collected: tuple[list[Any], ...] = (
+            self._aggregates,
+            self._rows,
+            self._outbox,
+            self._dead,
+            self._held,
+        )
+        before = [len(each) for each in collected]
+        self._decide_saga(saga_id, told)
+        _, saved, _, buried, held = (len(each) > n for each, n in zip(collected, before, strict=True))
+        if not saved or buried or held or saga_id in self._quarantined:
+            self.doubtful.add(saga_id)
+            self._quarantined.pop(saga_id, None)
+            for each, n in zip(collected, before, strict=True):
+                del each[n:]
 
     def bury(self, message: Incoming, message_id: str, reason: str) -> None:
         """Make a dead letter of the message."""

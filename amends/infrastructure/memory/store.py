@@ -96,6 +96,7 @@ class MemoryStore:
             self._held.setdefault(storable(held.message_id), _as_stored(held))
         for saga_id, error in commit.quarantined.items():
             self._quarantine(saga_id, storable(error), commit.held)
+        await self.published(commit.published)
         return conflicts
 
     async def take_due(

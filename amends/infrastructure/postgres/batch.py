@@ -54,6 +54,8 @@ class Batch:
             self._run(cursor, schema, "save_held", _held(commit.held))
         if commit.quarantined:
             self._run(cursor, schema, "quarantine", _quarantined(commit))
+        if commit.published:
+            self._run(cursor, schema, "published", {"ids": [storable(each) for each in commit.published]})
 
     def _run(self, cursor: Cursor[DictRow], schema: str, query: str, columns: Columns) -> None:
         cursor.execute(load(QUERIES, query, schema), columns, prepare=True, binary=True)

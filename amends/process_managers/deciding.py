@@ -1,0 +1,169 @@
+"""What happens to a batch: route, load, decide, commit once, publish. Several batches may be under way at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from amends.domain.aggregate import SagaAggregate
+from amends.domain.definition import InvalidMessage
+from amends.domain.inputs import Tick
+from amends.infrastructure.broker import PublishFailed
+from amends.infrastructure.ports import Commit, Incoming, Loaded, Outgoing, Publisher, Store
+from amends.process_managers.batch import Batch, Told
+from amends.process_managers.errors import Unroutable
+from amends.process_managers.registry import Registry
+from amends.process_managers.remembered import Remembered
+from amends.process_managers.routing import Routed, message_id, route
+
+_LOG: Final = logging.getLogger("amends.worker")
+
+_REMEMBERED: Final = 10_000
+"""Sagas kept in memory; one takes some ten kilobytes."""
+
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class Deciding:
+    """Takes batches to their commit and their publication. A saga is in the hands of one batch at a time.
+
+    `now` tells the database's time, as far as it is known without asking; `woken` is told of every wake-up that
+    was committed. What was published is noted in the store with the next commit, or by `flush`.
+    """
+
+    def __init__(  # noqa: PLR0913 - the ports, and what the engine knows
+        self,
+        registry: Registry,
+        store: Store,
+        publisher: Publisher,
+        *,
+        namespace: str,
+        name: str,
+        known_types: Collection[str],
+        now: Callable[[], datetime],
+        woken: Callable[[datetime], None],
+        probe: Callable[[str], None],
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._publisher = publisher
+        self._namespace = namespace
+        self._name = name
+        self._known_types = known_types
+        self._now = now
+        self._woken = woken
+        self._probe = probe
+        self._remembered = Remembered(_REMEMBERED)
+        self._in_hand: set[UUID] = set()
+        self._freed = asyncio.Event()
+        self._published: list[str] = []
+
+    @property
+    def has_published(self) -> bool:
+        """Whether the store has not been told yet of something that was published."""
+        return bool(self._published)
+
+    async def handle(self, messages: Sequence[Incoming], due: Sequence[UUID], until: datetime) -> None:
+        """Decide and commit until every saga is through; one that another worker changed is decided again."""
+        told, strays = self._route(messages)
+        for saga_id in due:
+            told.setdefault(saga_id, []).append(Tick(until=until))
+        while self._in_hand & told.keys():
+            self._freed.clear()
+            await self._freed.wait()
+        self._in_hand |= told.keys()
+        try:
+            sent = await self._commit(told, strays)
+        finally:
+            self._in_hand -= told.keys()
+            self._freed.set()
+        await self.publish(sent)
+
+    async def publish(self, messages: Sequence[Outgoing]) -> bool:
+        """Publish. What the broker refuses stays in the outbox and is tried again; False: there was some."""
+        refused: frozenset[str] = frozenset()
+        if messages:
+            try:
+                await self._publisher.publish(messages)
+            except PublishFailed as error:
+                refused = frozenset(message.message_id for message in error.messages)
+                _LOG.error("the broker refused %d messages; they stay in the outbox: %s", len(refused), error)
+        self._probe("published")
+        self._published += [m.message_id for m in messages if m.message_id not in refused]
+        return not refused
+
+    async def flush(self) -> None:
+        """Tell the store what was published since the last commit."""
+        published, self._published = self._published, []
+        await self._store.published(published)
+
+    async def _commit(
+        self, told: Mapping[UUID, Sequence[Told]], strays: Sequence[tuple[Incoming, str]]
+    ) -> list[Outgoing]:
+        """Returns what must be published now."""
+        sent: list[Outgoing] = []
+        remembered = self._remembered.take(told)
+        while told or strays:
+            batch = Batch(
+                self._registry,
+                self._namespace,
+                self._name,
+                told,
+                await self._loaded(told, remembered),
+                remembered,
+            )
+            self._probe("loaded")
+            for message, reason in strays:
+                batch.bury(message, message_id(message), reason)
+            published, self._published = self._published, []
+            commit = batch.decide(published)
+            lost = await self._store.commit(commit)
+            self._probe("committed")
+            self._report(commit, lost)
+            sent += [message for saga_id, message in commit.outbox if saga_id not in lost]
+            self._remembered.keep(saga for saga in commit.aggregates if saga.id not in lost)
+            told = {saga_id: told[saga_id] for saga_id in (*lost, *batch.doubtful)}
+            strays, remembered = (), {}
+        return sent
+
+    async def _loaded(self, told: Iterable[UUID], remembered: Mapping[UUID, SagaAggregate]) -> Loaded:
+        missing = [saga_id for saga_id in told if saga_id not in remembered]
+        if not missing:
+            return Loaded(self._now(), remembered, {}, frozenset())
+        loaded = await self._store.load(missing)
+        return replace(loaded, aggregates={**loaded.aggregates, **remembered})
+
+    def _route(
+        self, messages: Sequence[Incoming]
+    ) -> tuple[dict[UUID, list[Told]], list[tuple[Incoming, str]]]:
+        told: dict[UUID, list[Told]] = {}
+        strays: list[tuple[Incoming, str]] = []
+        for message in messages:
+            try:
+                routed = route(message, self._registry, self._namespace, self._known_types)
+            except (Unroutable, InvalidMessage) as error:
+                strays.append((message, str(error)))
+                continue
+            if isinstance(routed, Routed):
+                told.setdefault(routed.saga_id, []).append(routed)
+        return told, strays
+
+    def _report(self, commit: Commit, lost: Iterable[UUID]) -> None:
+        wake_ups = [row.wake_up for row in commit.rows if row.wake_up is not None]
+        if wake_ups:
+            self._woken(min(wake_ups))
+        for saga_id in lost:
+            _LOG.debug("another worker was quicker with saga %s", saga_id, extra={"saga_id": str(saga_id)})
+        for letter in commit.dead:
+            _LOG.warning("dead letter %s on %s: %s", letter.message_id, letter.message.subject, letter.reason)
+        for saga_id, error in commit.quarantined.items():
+            _LOG.error("saga %s is in quarantine: %s", saga_id, error, extra={"saga_id": str(saga_id)})
+        for item in commit.held:
+            _LOG.warning(
+                "message %s is held: %s", item.message_id, item.error, extra={"saga_id": str(item.saga_id)}
+            )
