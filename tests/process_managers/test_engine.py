@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from amends.domain.wire import Outcome
 from amends.infrastructure.ports import Commit, Incoming, Outgoing
 from amends.process_managers.cancelling import cancel
 from tests.domain.driver import Notify, Order, Placed, Reserve
-from tests.process_managers.system import NAMESPACE, Died, Instead, System, commands
+from tests.process_managers.system import NAMESPACE, ROUNDS, Died, Instead, System, commands
 
 COMPLETED = ["reserve o1", "charge o1", "ship o1", "notify o1"]
 COMPENSATED = ["reserve o1", "charge o1", "undo reserve o1"]
@@ -326,6 +327,81 @@ async def test_two_engines_side_by_side_do_everything_once(system: System) -> No
     await system.nothing_is_left()
 
 
+async def test_a_saga_that_somebody_changed_since_the_engine_saved_it_is_decided_as_it_is_now(
+    system: System,
+) -> None:
+    """The engine did not load it again; the commit tells it that it should have."""
+    system.services.says["charge"] = None
+    await system.engine()
+    await system.place("o1", "o2")
+    await system.settle()
+    where = (system.store, system.broker.publisher(), Order.definition, NAMESPACE, system.id("o2"))
+    await cancel(*where, by="anna", reason="changed her mind")
+    for command in system.services.received[-2:]:
+        await system.services.answer(command, Outcome.SUCCEEDED)
+    await system.settle()
+    assert [await system.status(key) for key in ("o1", "o2")] == ["completed", "compensated"]
+    assert "saga.cancel-requested" in await system.told("o2")
+
+
+# More than one batch at once
+
+
+async def test_the_next_batch_is_saved_without_waiting_for_the_last_one(system: System) -> None:
+    saving: list[list[str]] = []
+    go_on = asyncio.Event()
+
+    async def commit(changes: Commit) -> frozenset[Any]:
+        saving.append([row.key for row in changes.rows])
+        await go_on.wait()
+        return await system.store.commit(changes)
+
+    await system.engine(store=Instead(system.store, commit=commit))
+    for key in ("o1", "o2", "o3"):
+        await system.place(key)
+        await system.rest()
+    assert saving == [["o1"], ["o2"]]
+    go_on.set()
+    await system.settle()
+    assert await system.statuses() == {"completed"}
+    await system.nothing_is_left()
+
+
+async def test_a_saga_is_in_the_hands_of_one_batch_at_a_time(system: System) -> None:
+    """Its next message waits for the commit of the last one, and nothing is decided for a conflict."""
+    lost: list[frozenset[Any]] = []
+    saving: list[int] = []
+    go_on = asyncio.Event()
+
+    async def commit(changes: Commit) -> frozenset[Any]:
+        saving.append(len(changes.rows))
+        await go_on.wait()
+        lost.append(await system.store.commit(changes))
+        return lost[-1]
+
+    await system.engine(store=Instead(system.store, commit=commit))
+    await system.place("o1")
+    await system.rest()
+    await system.place("o1", total=200, message_id="other")
+    await system.rest()
+    assert saving == [1]
+    go_on.set()
+    await system.settle()
+    assert "saga.start-refused" in await system.told()
+    assert "expected a new key" in system.store.dead["other"].reason
+    assert set(lost) == {frozenset()}
+
+
+async def test_an_error_in_a_batch_ends_the_engine_with_that_error(system: System) -> None:
+    async def commit(_: Commit) -> frozenset[Any]:
+        raise Died
+
+    engine = await system.engine(store=Instead(system.store, commit=commit))
+    await system.place("o1")
+    await system.died(engine)
+    assert await system.status() == "unknown"
+
+
 # Quarantine
 
 
@@ -456,6 +532,8 @@ async def test_an_idle_engine_stops_at_once(system: System) -> None:
 async def test_an_engine_that_is_told_to_stop_finishes_the_batch_in_hand(system: System) -> None:
     async def commit(changes: Commit) -> frozenset[Any]:
         engine.stop()
+        for _ in range(ROUNDS):  # until it has given up waiting for more
+            await asyncio.sleep(0)
         await system.place("o2")
         return await system.store.commit(changes)
 
