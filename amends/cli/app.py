@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amends.cli.demo import demo as run_demo
+from amends.cli.describing import describe
 from amends.cli.drawing import history_table
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
@@ -116,6 +117,9 @@ def show(saga: Id, as_json: AsJson = False) -> None:
 def history(saga: Id, as_json: AsJson = False) -> None:
     """Every event of a saga, and who and what caused it."""
     execute(_history(saga, as_json))
+
+
+app.command()(describe)
 
 
 def _settings(*, quiet: bool = False) -> Settings:

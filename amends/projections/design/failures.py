@@ -1,0 +1,138 @@
+"""The failure table: where a saga can fail, what failed, and what is then undone, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from amends.domain.events import JsonObject
+from amends.projections.design.outline import Design, Node, duration
+
+NOTE = (
+    "→ then; ‖ side by side; (in brackets) only where its step had begun: it runs beside the step that failed. "
+    "Steps that were skipped, or have no compensation, are passed over."
+)
+
+_COMPENSATED = "compensated"
+
+
+@dataclass(frozen=True)
+class Undo:
+    """One compensation of a chain; `certain` where its step is always done at this failure point."""
+
+    step: str
+    action: str
+    certain: bool = True
+
+    def __str__(self) -> str:
+        return self.action if self.certain else f"({self.action})"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One row. `chain` is in rows of compensations that run side by side; `then` is how it ends."""
+
+    point: str
+    what: str
+    chain: tuple[tuple[Undo, ...], ...]
+    then: str
+
+    def text(self) -> str:
+        """What happens, as one line."""
+        undone = [" ‖ ".join(map(str, row)) for row in self.chain]
+        if not undone and self.then == _COMPENSATED:
+            undone = ["nothing to undo"]
+        return " → ".join([*undone, self.then])
+
+    def as_json(self) -> JsonObject:
+        chain = [
+            [{"step": u.step, "action": u.action, "certain": u.certain} for u in row] for row in self.chain
+        ]
+        return {"point": self.point, "what": self.what, "chain": chain, "then": self.then}
+
+
+def failures(design: Design) -> Sequence[Failure]:
+    """Every row, in the order of the steps."""
+    rows = [row for ranked in design.ranks for node in ranked for row in _of_step(design, node)]
+    if design.nodes:
+        rows += _of_saga(design)
+    return rows
+
+
+def _of_step(design: Design, node: Node) -> Iterator[Failure]:
+    tries = f"{node.forward.attempts} attempts" if node.forward.attempts else "the last attempt"
+    unanswered = f"no answer, or a technical failure, after {tries}"
+    if node.pivot:
+        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED)
+        close = (
+            f"{node.forward.services[0]} is asked to close it: if it did happen, the saga goes on; "
+            "if not, as when it is rejected"
+        )
+        yield Failure(node.name, unanswered, (), close)
+    elif design.never_undone(node):
+        yield Failure(
+            node.name,
+            "rejected, failed or no answer",
+            (),
+            f"asked again until it is done; parked after {tries}",
+        )
+    elif node.waits:
+        what = f"no {node.forward.action} within {duration(node.forward.timeout)}"
+        yield Failure(node.name, what, _chain(design, node), _COMPENSATED)
+    else:
+        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED)
+        yield Failure(node.name, unanswered, _chain(design, node, itself=True), _COMPENSATED)
+
+
+def _of_saga(design: Design) -> Iterator[Failure]:
+    pivot = design.pivot
+    reversible = [node for node in design.nodes if not design.never_undone(node)]
+    chain = _rows(design, {node.name for node in reversible}, certain=frozenset())
+    limited = design.deadline is not None
+    cause = (
+        f"the deadline of {duration(design.deadline)} passes, or it is cancelled" if limited else "cancelled"
+    )
+    if pivot is None:
+        yield Failure("any step", cause, chain, _COMPENSATED)
+    else:
+        refused = "a cancel is refused" + ("; the deadline only shows it as stuck" if limited else "")
+        yield Failure("any step", f"{cause}, before {pivot.name} is asked for", chain, _COMPENSATED)
+        yield Failure(
+            "any step", f"{cause}, while {pivot.name} is out", (), f"{pivot.name} is closed, as above"
+        )
+        yield Failure("any step", f"{cause}, after {pivot.name}", (), refused)
+    if any(node.compensation for node in reversible):
+        yield Failure(
+            "any compensation",
+            "rejected, failed or no answer",
+            (),
+            "asked again until it is done, parked after its attempts; independent branches go on",
+        )
+
+
+def _chain(design: Design, node: Node, *, itself: bool = False) -> tuple[tuple[Undo, ...], ...]:
+    """What is undone when this step fails: all before it, and what runs beside it, where that had begun."""
+    before = design.before[node.name]
+    beside = {
+        other.name
+        for other in design.nodes
+        if other is not node
+        and other.name not in before
+        and node.name not in design.before[other.name]
+        and not design.never_undone(other)
+    }
+    certain = before | ({node.name} if itself else frozenset[str]())
+    return _rows(design, certain | beside, certain)
+
+
+def _rows(
+    design: Design, names: set[str] | frozenset[str], certain: frozenset[str]
+) -> tuple[tuple[Undo, ...], ...]:
+    return tuple(
+        tuple(
+            Undo(each.name, each.compensation.action, each.name in certain)
+            for each in row
+            if each.compensation is not None
+        )
+        for row in design.undoing(names)
+    )

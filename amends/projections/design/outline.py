@@ -1,0 +1,211 @@
+"""A recorded shape, read: the steps as a graph, what each asks of whom, and in which order it is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from amends.domain.errors import AmendsError
+from amends.domain.events import JsonObject
+
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+class NotADesign(AmendsError):
+    """A shape cannot be drawn: its steps name predecessors that are not there, or wait for each other."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a service, forwards or backwards; `subjects` are the alternatives. Times in seconds."""
+
+    subjects: tuple[str, ...]
+    types: tuple[str, ...]
+    timeout: float | None
+    attempts: int | None
+
+    @property
+    def action(self) -> str:
+        return " or ".join(self.subjects)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(subject.partition(".")[0] for subject in self.subjects))
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step. `after` are the steps that must be done before it begins."""
+
+    name: str
+    kind: str
+    after: tuple[str, ...]
+    pivot: bool
+    forward: Request
+    compensation: Request | None
+    note: str = ""
+
+    @property
+    def waits(self) -> bool:
+        return self.kind == "wait"
+
+
+@dataclass(frozen=True)
+class Design:
+    """One version of a saga type, as it was recorded. `about` is its author's text, where the code is at hand."""
+
+    shape: JsonObject
+    nodes: tuple[Node, ...]
+    about: str = ""
+    handlers: tuple[JsonObject, ...] = field(default=())
+
+    @property
+    def title(self) -> str:
+        return f"{self.shape['saga']}@{self.shape['version']}"
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        start = self.shape.get("start") or ()
+        return (start,) if isinstance(start, str) else tuple(start)
+
+    @property
+    def key(self) -> str:
+        return " + ".join(self.shape.get("key") or ())
+
+    @property
+    def deadline(self) -> float | None:
+        deadline: float | None = self.shape.get("deadline")
+        return deadline
+
+    @cached_property
+    def pivot(self) -> Node | None:
+        return next((node for node in self.nodes if node.pivot), None)
+
+    def node(self, name: str) -> Node:
+        return next(node for node in self.nodes if node.name == name)
+
+    @cached_property
+    def before(self) -> Mapping[str, frozenset[str]]:
+        """For each step all that is done when it begins."""
+        found: dict[str, frozenset[str]] = {}
+        for name in self._sorted():
+            after = self.node(name).after
+            found[name] = frozenset(after).union(*(found[each] for each in after))
+        return found
+
+    @cached_property
+    def ranks(self) -> Sequence[Sequence[Node]]:
+        """The steps in rows: each row only needs those above it."""
+        rank: dict[str, int] = {}
+        for name in self._sorted():
+            rank[name] = 1 + max((rank[each] for each in self.node(name).after), default=-1)
+        rows: list[list[Node]] = [[] for _ in range(max(rank.values(), default=-1) + 1)]
+        for node in self.nodes:
+            rows[rank[node.name]].append(node)
+        return rows
+
+    def direct(self, node: Node) -> tuple[str, ...]:
+        """Its predecessors without those that another of them comes after anyhow."""
+        return tuple(a for a in node.after if not any(a in self.before[other] for other in node.after))
+
+    def never_undone(self, node: Node) -> bool:
+        """It is the pivot, or comes after it."""
+        return self.pivot is not None and (node.pivot or self.pivot.name in self.before[node.name])
+
+    def undoing(self, names: Iterable[str]) -> Sequence[Sequence[Node]]:
+        """The compensations of these steps in rows, each row when those above it are settled."""
+        wanted = {name for name in names if self.node(name).compensation is not None}
+        depth: dict[str, int] = {}
+        for name in reversed(self._sorted()):
+            if name in wanted:
+                later = (depth[other] for other in depth if name in self.before[other])
+                depth[name] = 1 + max(later, default=-1)
+        rows: list[list[Node]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+        for node in self.nodes:
+            if node.name in depth:
+                rows[depth[node.name]].append(node)
+        return rows
+
+    def _sorted(self) -> list[str]:
+        left = {node.name: set(node.after) for node in self.nodes}
+        done: list[str] = []
+        while left:
+            ready = [name for name, after in left.items() if after <= set(done)]
+            if not ready:
+                raise NotADesign(
+                    f"{self.title}: expected every step to come after steps that exist and do not wait for it; "
+                    f"got {', '.join(sorted(left))}, which can never begin"
+                )
+            done += ready
+            for name in ready:
+                del left[name]
+        return done
+
+
+def outline(shape: JsonObject, about: str = "", notes: Mapping[str, str] | None = None) -> Design:
+    """Read a shape. `notes` are what the author wrote about single steps."""
+    nodes: list[Node] = []
+    for step in shape.get("steps") or ():
+        before = (nodes[-1].name,) if nodes else ()
+        nodes.append(_node(step, before, (notes or {}).get(step["name"], "")))
+    design = Design(shape, tuple(nodes), about.strip(), tuple(shape.get("handlers") or ()))
+    assert design.before is not None  # raises where the graph cannot be drawn
+    return design
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time for people: `1 h 30 min`."""
+    if seconds is None:
+        return "none"
+    parts: list[str] = []
+    left = seconds
+    for unit, length in _UNITS:
+        count = int(left // length)
+        if count and (unit != "d" or count > 1):  # 24 h is what people say
+            parts.append(f"{count} {unit}")
+            left -= count * length
+    if left > 0 and len(parts) < 2:  # noqa: PLR2004 - two parts are exact enough
+        parts.append(f"{left * 1000:.0f} ms")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def handled(handler: JsonObject) -> str:
+    """What a handler of the handler style is called for: an event's subject, or a timeout's name."""
+    what: Any = handler.get("event") or handler.get("subject") or handler.get("timeout") or ""
+    event: JsonObject = what if isinstance(what, dict) else {"subject": what}
+    return str(event.get("subject", ""))
+
+
+def _node(step: JsonObject, before: tuple[str, ...], note: str) -> Node:
+    after = step.get("after")
+    return Node(
+        name=step["name"],
+        kind=step.get("kind", "command"),
+        after=before if after is None else tuple(after),
+        pivot=bool(step.get("pivot")),
+        forward=_forward(step),
+        compensation=_request(step["compensation"]) if step.get("compensation") else None,
+        note=note,
+    )
+
+
+def _forward(step: JsonObject) -> Request:
+    if step.get("forward"):
+        return _request(step["forward"])
+    event: Any = step.get("event") or step.get("wait") or {}
+    named: JsonObject = {"subject": event} if isinstance(event, str) else event
+    timeout = named.get("timeout", step.get("timeout"))
+    return Request((named.get("subject", ""),), (named.get("type", ""),), timeout, None)
+
+
+def _request(asking: JsonObject) -> Request:
+    commands: list[JsonObject] = asking.get("commands") or []
+    retry: JsonObject = asking.get("retry") or {}
+    return Request(
+        subjects=tuple(command["subject"] for command in commands),
+        types=tuple(command["type"] for command in commands),
+        timeout=asking.get("timeout"),
+        attempts=retry.get("attempts"),
+    )

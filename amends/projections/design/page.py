@@ -1,0 +1,77 @@
+"""A design as a page in Markdown, for a design review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from amends.projections.design.failures import NOTE, failures
+from amends.projections.design.mermaid import mermaid
+from amends.projections.design.outline import Design, Node, Request, duration, handled
+
+
+def page(design: Design) -> str:
+    """Overview, trigger, steps, flow, failures."""
+    parts = [f"# {design.title}", "## Overview", design.about or "The definition says nothing about itself."]
+    parts += ["## Trigger", *_trigger(design)]
+    if design.handlers:
+        parts += ["## Handlers", _table(("handler", "on"), _handlers(design))]
+    else:
+        parts += [
+            "## Steps",
+            _table(_HEAD, (_row(design, n, node) for n, node in enumerate(design.nodes, 1))),
+        ]
+        parts += [f"- **{node.name}**: {node.note}" for node in design.nodes if node.note]
+    parts += ["## Flow", f"```mermaid\n{mermaid(design)}```"]
+    if design.nodes:
+        rows = [(f.point, f.what, f.text()) for f in failures(design)]
+        parts += ["## Failures", _table(("failure point", "what failed", "compensation chain"), rows), NOTE]
+    return "\n\n".join(parts) + "\n"
+
+
+_HEAD = ("#", "step", "after", "service", "action", "compensating action", "timeout", "attempts")
+
+
+def _trigger(design: Design) -> Iterator[str]:
+    if design.triggers:
+        yield f"Started by {' or '.join(f'`{each}`' for each in design.triggers)}."
+    if design.key:
+        yield f"One saga for each `{design.key}`. Starting it again with the same message changes nothing."
+    if design.deadline is not None:
+        yield f"Deadline: {duration(design.deadline)} after the start."
+
+
+def _row(design: Design, number: int, node: Node) -> Sequence[str]:
+    mark = " **(pivot)**" if node.pivot else ""
+    action = f"waits for {_code(node.forward)}" if node.waits else _code(node.forward)
+    return (
+        str(number),
+        f"{node.name}{mark}",
+        ", ".join(design.direct(node)) or "the start",
+        ", ".join(node.forward.services),
+        action,
+        _undone(design, node),
+        duration(node.forward.timeout),
+        str(node.forward.attempts or "–"),
+    )
+
+
+def _undone(design: Design, node: Node) -> str:
+    if node.compensation is not None:
+        return _code(node.compensation)
+    if design.never_undone(node):
+        return "never: only forward" if not node.pivot else "never: it is closed instead"
+    return "none needed"
+
+
+def _handlers(design: Design) -> Iterator[Sequence[str]]:
+    for handler in design.handlers:
+        yield str(handler.get("name", "")), handled(handler)
+
+
+def _code(request: Request) -> str:
+    return " or ".join(f"`{subject}`" for subject in request.subjects)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
