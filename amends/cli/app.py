@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
-from amends.cli.drawing import history_table
+from amends.cli.drawing import history_table, standing_table
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import execute, on_signal
@@ -24,12 +23,10 @@ from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.domain.evolve import fold
 from amends.infrastructure.embedded import Servers
-from amends.infrastructure.groups import only
 from amends.infrastructure.logging import configure
 from amends.infrastructure.ports import SagaRow
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
-from amends.participant import Participant
 from amends.process_managers.worker import Worker
 from amends.projections.story import standing, story
 
@@ -138,32 +135,22 @@ def _run(modules: list[str], *, sagas: bool, participants: bool) -> None:
 
 async def _run_all(settings: Settings, modules: list[str], *, sagas: bool, participants: bool) -> None:
     found = find(modules)
-    running: list[Worker | Participant[Any]] = []
-    runs: list[Coroutine[Any, Any, None]] = []
-    if sagas and found.sagas:
-        worker = Worker(found.sagas, settings)
-        out.print(f"worker {worker.name}: {', '.join(f'{n}@{v}' for n, v in worker.registry.held)}")
-        running.append(worker)
-        runs.append(worker.run())
-    for service in found.participants if participants else []:
-        out.print(f"participant {service.name}")
-        running.append(service)
-        runs.append(service.run(settings))
-    if not running:
+    workers = [Worker(found.sagas, settings)] if sagas and found.sagas else []
+    services = found.participants if participants else []
+    if not workers and not services:
         wanted = " or ".join([*["a Saga"] * sagas, *["a Participant"] * participants])
         raise NothingFound(f"expected {wanted} in {', '.join(modules)}; found none")
-    on_signal(lambda: _stop(running))
-    try:
-        async with asyncio.TaskGroup() as group:
-            for each in runs:
-                group.create_task(each)
-    except BaseExceptionGroup as errors:
-        raise only(errors) from errors
-
-
-def _stop(running: Sequence[Worker | Participant[Any]]) -> None:
-    for each in running:
-        each.stop()
+    stopping = asyncio.Event()
+    on_signal(stopping.set)
+    async with AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker.running())
+            out.print(f"worker {worker.name}: {', '.join(f'{n}@{v}' for n, v in worker.registry.held)}")
+        for service in services:
+            await stack.enter_async_context(service.running(settings))
+            out.print(f"participant {service.name}")
+        out.print("ready; Ctrl-C stops")
+        await stopping.wait()
 
 
 async def _new(folder: Path) -> None:
@@ -208,27 +195,15 @@ async def _show(saga: str, as_json: bool) -> None:
     async with _store(_quiet_settings()) as store:
         row = await _find(store, saga)
         recorded = await store.history(row.saga_id)
+        shapes = {(shape["saga"], shape["version"]): shape for shape in await store.shapes()}
     state = fold((item.event for item in recorded), row.saga_id)
     assert state is not None
-    facts = standing(state, len(recorded))
+    steps = [step["name"] for step in shapes[row.saga, row.definition].get("steps", ())]
+    facts = standing(state, len(recorded), steps)
     if as_json:
         out.print_json(data=facts)
         return
-    for name in ("id", "saga", "key", "status", "reason", "started", "updated", "deadline", "version"):
-        if facts[name]:
-            out.print(f"{name:>9}  {facts[name]}", highlight=False)
-    for wait in facts["waits"]:
-        parked = "  [red]needs a person[/red]" if wait["parked"] else ""
-        since = f" since {wait['since']}" if "since" in wait else ""
-        out.print(
-            f"    waits  for {wait['for']} ({wait['direction']} {wait['step']}){since} until {wait['until']}{parked}"
-        )
-        if wait["last_error"]:
-            out.print(f"           last error: {wait['last_error']}", highlight=False)
-    table = Table("step", "where it stands", box=None)
-    for name, where in facts["steps"].items():
-        table.add_row(name, where)
-    out.print(table)
+    out.print(standing_table(facts))
 
 
 async def _history(saga: str, as_json: bool) -> None:
@@ -263,7 +238,8 @@ async def _find(store: PostgresStore, named: str) -> SagaRow:
         rows = await store.saga_rows(key=named)
     if not rows:
         raise SagaNotFound(
-            f"expected the id or key of a saga, got {named!r}; there is none such in this namespace"
+            f"expected the id or key of a saga, got {named!r}; there is none such in this namespace. A saga is known "
+            "once a worker has taken its start event"
         )
     if len(rows) > 1:
         ids = ", ".join(f"{row.saga_id} ({row.saga})" for row in rows)

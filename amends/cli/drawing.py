@@ -2,20 +2,100 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
+from amends.domain.state import Status
 from amends.infrastructure.ports import SagaRow
+
+_WORD: Final = 16
+"""A cause that is no longer is told whole."""
+
+_DOING: Final = {"forward": "do", "compensate": "undo", "close": "close"}
 
 
 def history_table(row: SagaRow, told: list[dict[str, Any]]) -> Table:
-    """A saga's history, one line an event, with who did it and the message that caused it."""
-    title = f"{row.saga} {row.key}: {row.status}"
+    """A saga's history, one line an event; day, time, cause and recorder are told where they change."""
+    recorders = {event["by"] for event in told}
+    by = f", recorded by {recorders.pop()}" if len(recorders) == 1 else ""
     table = Table(
-        "", "time (UTC)", "what happened", "by", "because of", title=title, title_justify="left", box=None
+        title=f"{row.saga} {row.key}: {row.status}{by}",
+        title_justify="left",
+        box=None,
+        caption_justify="left",
     )
+    for name in ("", "time (UTC)", "what happened", *["by"] * bool(recorders), "cause"):
+        table.add_column(name)
+    table.caption = (
+        "A cause is the message that led to an event, told by the beginning of its id; --json has it all."
+    )
+    before = {"at": "", "cause": ""}
     for event in told:
-        at = event["at"].replace("T", " ")[:23]
-        table.add_row(str(event["version"]), at, event["sentence"], event["by"], event["cause"][:8])
+        same = (event["at"], event["cause"]) == (before["at"], before["cause"])
+        cells = [_when(event["at"], before["at"]), event["sentence"], "" if same else _short(event["cause"])]
+        table.add_row(str(event["version"]), *cells[:2], *[event["by"]] * bool(recorders), cells[2])
+        before = event
     return table
+
+
+def _when(at: str, before: str) -> str:
+    """The time, under its day where that is another one than before; nothing where nothing has changed."""
+    if at == before:
+        return ""
+    moment = datetime.fromisoformat(at)
+    time = moment.isoformat(timespec="milliseconds")[11:23]
+    return time if before[:10] == at[:10] else f"{moment:%Y-%m-%d}\n{time}"
+
+
+def _short(cause: str) -> str:
+    """Ids are cut; a word such as `timer` is not."""
+    return cause[:8] if len(cause) > _WORD else cause
+
+
+def standing_table(facts: dict[str, Any]) -> Group:
+    """Where a saga stands: what is known of it, what it waits for, and each step."""
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column(justify="right")
+    lines.add_column(overflow="fold")
+    for name, value in _facts(facts):
+        lines.add_row(name, value)
+    steps = Table("step", "where it stands", box=None)
+    for name, where in facts["steps"].items():
+        steps.add_row(name, where)
+    return Group(lines, "", steps)
+
+
+def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
+    for name in ("id", "saga", "key", "status"):
+        yield name, facts[name]
+    if facts["reason"]:
+        yield "because of", facts["reason"]
+    yield "started", _moment(facts["started"])
+    yield "last event", f"{_moment(facts['updated'])}, number {facts['version']}"
+    if facts["deadline"] and not Status(facts["status"]).final:
+        yield "deadline", _moment(facts["deadline"])
+    for wait in facts["waits"]:
+        yield "waits for", _waits_for(wait)
+        if wait["last_error"]:
+            yield "last error", wait["last_error"]
+        if wait["parked"]:
+            yield "", Text("a person should look at it; it is tried again, slowly", "red")
+    if facts["contradictions"]:
+        yield "", Text("a service contradicted itself, see the history; a person should look at it", "red")
+
+
+def _waits_for(wait: dict[str, Any]) -> str:
+    doing = f"{_DOING[wait['direction']]} {wait['step']}"
+    if "since" in wait:
+        since, until = _moment(wait["since"]), _moment(wait["until"])
+        return f"an answer to: {doing} (attempt {wait['attempts']}), since {since} and until {until}"
+    return f"the time of the next attempt to {doing}, {_moment(wait['until'])} ({wait['attempts']} so far)"
+
+
+def _moment(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"

@@ -8,13 +8,13 @@ from typing import Any, Final
 from amends.domain import events as e
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded
-from amends.domain.state import SagaState
+from amends.domain.state import SagaState, Status
 from amends.domain.wire import Direction
 
 _ASKING: Final = {
-    Direction.FORWARD: "asked {subject} to do step {step}",
-    Direction.COMPENSATE: "asked {subject} to undo step {step}",
-    Direction.CLOSE: "asked {subject} whether step {step} happened, and to make sure that it no longer can",
+    Direction.FORWARD: "asked {service} to do {step} ({action})",
+    Direction.COMPENSATE: "asked {service} to undo {step} ({action})",
+    Direction.CLOSE: "asked {service} whether {step} happened, and to see to it that from now on it cannot",
 }
 _WHAT: Final = {
     Direction.FORWARD: "{step}",
@@ -45,8 +45,8 @@ def story(history: Sequence[Recorded]) -> list[JsonObject]:
     ]
 
 
-def standing(state: SagaState, version: int) -> JsonObject:
-    """Where the saga stands, what it waits for and since when."""
+def standing(state: SagaState, version: int, steps: Sequence[str] = ()) -> JsonObject:
+    """Where the saga stands, what it waits for and since when; `steps` are those of its definition, in order."""
     return {
         "id": str(state.id),
         "saga": f"{state.saga}@{state.definition}",
@@ -59,7 +59,7 @@ def standing(state: SagaState, version: int) -> JsonObject:
         "version": version,
         "contradictions": state.contradictions,
         "waits": [_wait(name.name, direction, line) for name, direction, line in state.active()],
-        "steps": {name: _step(step) for name, step in state.steps.items()},
+        "steps": {name: _step(state, name) for name in dict.fromkeys((*steps, *state.steps))},
     }
 
 
@@ -82,24 +82,25 @@ def _wait(step: str, direction: Direction, line: Any) -> JsonObject:
     return waiting | {"last_error": line.error}
 
 
-def _step(step: Any) -> str:
-    if step.skipped:
-        return "skipped"
-    if step.compensation.succeeded:
-        return "undone"
-    if step.passed_over:
-        return "nothing to undo"
-    if step.compensation.rounds:
-        return "being undone"
-    if step.succeeded:
-        return "done"
-    if step.given_up:
-        return f"given up: {step.given_up}"
-    return "being closed" if step.close.rounds else "asked for"
+def _step(state: SagaState, name: str) -> str:
+    step = state.step(name)
+    known = (
+        (step.skipped, "skipped"),
+        (step.compensation.succeeded, "undone"),
+        (step.passed_over, "nothing to undo"),
+        (bool(step.compensation.rounds), "being undone"),
+        (step.succeeded, "done"),
+        (bool(step.given_up), f"given up: {step.given_up}"),
+        (bool(step.close.rounds), "asked whether it happened"),
+        (bool(step.forward.rounds), "asked for, not done yet"),
+        (state.status is Status.RUNNING, "still to come"),
+    )
+    return next((words for holds, words in known if holds), "never asked for")
 
 
 def _attempt(event: e.OfCommand) -> str:
-    return f" (attempt {event.attempt})" if event.attempt > 1 else ""
+    again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+    return f" (round {event.round}){again}" if event.round > 1 else again
 
 
 def _what(event: e.OfCommand) -> str:
@@ -107,7 +108,9 @@ def _what(event: e.OfCommand) -> str:
 
 
 def _recorded(event: e.CommandRecorded) -> str:
-    return _ASKING[event.direction].format(subject=event.subject, step=event.step) + _attempt(event)
+    service, _, action = event.subject.partition(".")
+    asked = _ASKING[event.direction].format(service=service, action=action, step=event.step)
+    return asked + _attempt(event)
 
 
 def _succeeded(event: e.CommandSucceeded) -> str:
@@ -124,20 +127,20 @@ def _refused(event: e.CommandRejected | e.CommandFailed) -> str:
 
 
 def _timed_out(event: e.CommandTimedOut) -> str:
-    return f"{_what(event)} brought no answer in time{_attempt(event)}; nobody knows whether it happened"
+    return f"no answer in time to {_what(event)}{_attempt(event)}; nobody knows whether it happened"
 
 
 _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
-    e.SagaStarted: lambda v: f"{v.saga} {v.key} started, because of {v.subject}",
+    e.SagaStarted: lambda v: f"{v.saga} {v.key} started, because of the event {v.subject}",
     e.StartRefused: lambda v: f"another start was refused: {v.reason}",
     e.SagaCompleted: lambda _: "completed: every step is done",
-    e.CompensationStarted: lambda v: f"turned back, to undo what was done, because {v.reason}",
+    e.CompensationStarted: lambda v: f"turned back, to undo what happened or may have: {v.reason}",
     e.SagaCompensated: lambda _: "compensated: all that had to be undone is undone",
     e.SagaReopened: lambda v: f"reopened: {v.reason}",
     e.DeadlinePassed: lambda _: "the deadline passed",
     e.CancelRequested: lambda v: f"{v.by} asked to cancel: {v.reason}",
     e.StepSkipped: lambda v: f"{v.step} was skipped: there is nothing to ask for",
-    e.StepGivenUp: lambda v: f"{v.step} was given up: {v.reason}",
+    e.StepGivenUp: lambda v: f"{v.step} was given up: it will not be tried again",
     e.CompensationPassedOver: lambda v: f"{v.step} needs no undoing: {v.reason}",
     e.CommandRecorded: _recorded,
     e.CommandSucceeded: _succeeded,
@@ -145,7 +148,9 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.CommandFailed: _refused,
     e.CommandTimedOut: _timed_out,
     e.RetryScheduled: lambda v: f"{_what(v)} will be tried again at {v.due:%Y-%m-%d %H:%M:%S} UTC",
-    e.CommandParked: lambda v: f"{_what(v)} needs a person ({v.reason}); slow retries go on",
+    e.CommandParked: lambda v: (
+        f"{_what(v)} needs a person to look at it: {v.reason}; meanwhile it is tried again, slowly"
+    ),
     e.ContradictionFound: lambda v: (
         f"{_what(v)}: the service said {v.recorded}, and now {v.came}; needs a person"
     ),
