@@ -16,10 +16,11 @@ from amends.domain import wire
 from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
 from amends.domain.identity import message_id, saga_id
+from amends.domain.inputs import Cancel
 from amends.domain.messages import Event
 from amends.domain.saga import Saga
 from amends.infrastructure.broker import streams
-from amends.infrastructure.clock import SystemClock
+from amends.infrastructure.clock import SystemClock, fresh_name
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker, JetStreamPublisher
 from amends.infrastructure.ports import Outgoing
@@ -27,7 +28,8 @@ from amends.infrastructure.postgres.application_outbox import application_outbox
 from amends.infrastructure.postgres.outbox import Outbox
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
-from amends.process_managers.cancelling import cancel
+from amends.process_managers.acting import act
+from amends.process_managers.registry import Registry
 
 S = TypeVar("S", bound=Event)
 
@@ -149,9 +151,9 @@ class Client:
 
         Raises `ActionRefused` where there is no way back, or nothing to undo.
         """
-        await cancel(
-            self._store, self._publisher, saga.definition, self._namespace, id_, by=by, reason=reason
-        )
+        request = Cancel(f"cancel-{fresh_name()}", reason, by=by)
+        registry = Registry([saga.definition])
+        await act(self._store, self._publisher, registry, self._namespace, id_, request)
 
     async def outcome(self, id_: UUID) -> str:
         """The saga's final status, when it has one."""

@@ -11,12 +11,13 @@ from datetime import datetime
 from uuid import UUID
 
 from amends.domain import events as e
+from amends.domain.actions import on_action
 from amends.domain.definition import Definition
-from amends.domain.errors import ActionRefused, AmendsError
-from amends.domain.inputs import Cancel, Input, Reply, Start, Tick
+from amends.domain.errors import AmendsError
+from amends.domain.inputs import Input, Reply, Start, Tick
 from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo
 from amends.domain.replies import on_reply
-from amends.domain.state import SagaState, Status
+from amends.domain.state import SagaState
 from amends.domain.turn import Turn
 
 
@@ -37,9 +38,17 @@ def decide(
 
 
 def take_turn(
-    definition: Definition, saga_id: UUID, state: SagaState | None, given: Input, now: datetime, by: str
+    definition: Definition | None,
+    saga_id: UUID,
+    state: SagaState | None,
+    given: Input,
+    now: datetime,
+    by: str,
 ) -> Turn:
-    """The same decision with the state after it, for who would otherwise fold the events a second time."""
+    """The same decision with the state after it, for who would otherwise fold the events a second time.
+
+    Without a definition only an action can be decided that needs none; the others raise `VersionNotHeld`.
+    """
     turn = Turn(definition, saga_id, state, given, now, by)
     if isinstance(given, Start):
         _on_start(turn, state, given)
@@ -50,7 +59,7 @@ def take_turn(
     elif isinstance(given, Tick):
         _on_tick(turn, given)
     else:
-        _on_cancel(turn, given)
+        on_action(turn, given)
     if turn.events:
         proceed(turn)
     return turn
@@ -103,23 +112,3 @@ def _apply_due(turn: Turn, due: datetime) -> None:
         attempt=attempt.number,
     )
     attempt_failed(turn, step, direction, "no answer", after=None)
-
-
-def _on_cancel(turn: Turn, cancel: Cancel) -> None:
-    state = turn.state
-    if cancel.message_id == state.cancelled:
-        return
-    if state.status is not Status.RUNNING:
-        raise ActionRefused(
-            f"expected a running saga to cancel; {state.saga} {state.key!r} is {state.status}"
-        )
-    if state.cancelled:
-        raise ActionRefused(f"{state.saga} {state.key!r} is being cancelled already")
-    if pivot_passed(turn):
-        pivot = turn.definition.pivot.name if turn.definition.pivot else ""
-        raise ActionRefused(
-            f"{state.saga} {state.key!r} cannot be cancelled: its pivot {pivot!r} is done, "
-            "so it only goes forward"
-        )
-    turn.record(e.CancelRequested, reason=cancel.reason)
-    undo(turn, f"cancelled: {cancel.reason}")

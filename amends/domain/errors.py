@@ -25,3 +25,7 @@ class BrokenHistory(AmendsError):
 
 class ActionRefused(AmendsError):
     """An operator's action is impossible in the saga's present state; nothing was changed."""
+
+
+class VersionNotHeld(ActionRefused):
+    """An operator's action needs the saga's definition, and whoever was asked does not hold its version."""

@@ -79,8 +79,22 @@ class DeadlinePassed(SagaEvent, type="saga.deadline-passed"):
     pass
 
 
-class CancelRequested(SagaEvent, type="saga.cancel-requested"):
+class OperatorAction(SagaEvent):
+    """What is common to the events by which an operator acts: `by` is who, `reason` why, `cause` the request."""
+
     reason: str
+
+
+class CancelRequested(OperatorAction, type="saga.cancel-requested"):
+    pass
+
+
+class SagaSuspended(OperatorAction, type="saga.suspended"):
+    """From here on answers are recorded, and nothing follows from them until the saga is resumed."""
+
+
+class SagaResumed(OperatorAction, type="saga.resumed"):
+    pass
 
 
 class OfStep(SagaEvent):

@@ -10,7 +10,7 @@ from uuid import UUID
 from amends.domain import events as e
 from amends.domain.errors import BrokenHistory
 from amends.domain.state import Attempt, Line, Round, SagaState, Status, StepState
-from amends.domain.wire import Direction, Outcome
+from amends.domain.wire import FORGOTTEN, Direction, Outcome
 
 
 def evolve(state: SagaState | None, event: e.SagaEvent, saga_id: UUID) -> SagaState:
@@ -21,7 +21,10 @@ def evolve(state: SagaState | None, event: e.SagaEvent, saga_id: UUID) -> SagaSt
         return _started(event, saga_id)
     if state is None:
         raise BrokenHistory(f"saga {saga_id}: expected its history to begin with a start, got {event.type}")
-    return _EVOLVE[type(event)](state, event).but(at=event.at)
+    state = _EVOLVE[type(event)](state, event)
+    if isinstance(event, e.OperatorAction):
+        state = state.but(actions=state.actions | {event.cause})
+    return state.but(at=event.at)
 
 
 def fold(events: Iterable[e.SagaEvent], saga_id: UUID) -> SagaState | None:
@@ -72,7 +75,15 @@ def _deadline_passed(state: SagaState, _: e.DeadlinePassed) -> SagaState:
 
 
 def _cancel_requested(state: SagaState, event: e.CancelRequested) -> SagaState:
-    return state.but(cancelled=event.cause)
+    return state.but(cancelled=event.reason)
+
+
+def _suspended(state: SagaState, event: e.SagaSuspended) -> SagaState:
+    return state.but(suspended=event.reason)
+
+
+def _resumed(state: SagaState, _: e.SagaResumed) -> SagaState:
+    return state.but(suspended="")
 
 
 def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
@@ -153,7 +164,8 @@ def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
 
 def _failed(state: SagaState, event: e.CommandFailed) -> SagaState:
     step, line = _answered(state, event, Outcome.FAILED)
-    return _with_step(state, _with_line(step, event.direction, line.but(error=event.reason or event.code)))
+    line = line.but(error=event.reason or event.code, forgotten=event.code == FORGOTTEN)
+    return _with_step(state, _with_line(step, event.direction, line))
 
 
 def _timed_out(state: SagaState, event: e.CommandTimedOut) -> SagaState:
@@ -220,6 +232,8 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.SagaCompensated: _status(Status.COMPENSATED),
     e.DeadlinePassed: _deadline_passed,
     e.CancelRequested: _cancel_requested,
+    e.SagaSuspended: _suspended,
+    e.SagaResumed: _resumed,
     e.StepSkipped: _skipped,
     e.StepGivenUp: _given_up,
     e.CompensationPassedOver: _passed_over,

@@ -53,12 +53,31 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
-    """Somebody wants the saga undone, and says why."""
+class Action:
+    """What an operator asks of a saga, and why. `by` is who; without, whoever decides it is told as the doer.
+
+    `message_id` names the request: the same request again changes nothing.
+    """
 
     message_id: str
     reason: str
-    trace: str = ""
+    by: str = field(default="", kw_only=True)
+    trace: str = field(default="", kw_only=True)
 
 
-Input: TypeAlias = Start | Reply | Tick | Cancel
+@dataclass(frozen=True, slots=True)
+class Cancel(Action):
+    """Undo the saga, or close its pivot where that is out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspend(Action):
+    """Send nothing any more, and let no timer fire; answers are still recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Action):
+    """Go on, and decide all that came while it was suspended."""
+
+
+Input: TypeAlias = Start | Reply | Tick | Action

@@ -10,8 +10,8 @@ from amends.domain.wire import Direction
 
 
 def proceed(turn: Turn) -> None:
-    """Plan until the saga waits for an answer or a time, or is over."""
-    moved = True
+    """Plan until the saga waits for an answer or a time, or is over; nothing while it is suspended."""
+    moved = not turn.state.suspended
     while moved:
         match turn.state.status:
             case Status.RUNNING:
@@ -69,6 +69,17 @@ def attempt_failed(
         turn.ask(step, Direction.CLOSE)
     else:
         give_up(turn, step, f"retries used up, the last with: {reason}")
+
+
+def attempt_rejected(
+    turn: Turn, step: StepDefinition, direction: Direction, reason: str, *, after: float | None
+) -> None:
+    """A definite no closed the round: give the step up, or ask again in a new round where that is impossible."""
+    why = f"rejected: {reason or 'no reason given'}"
+    if direction is Direction.COMPENSATE or step.name in turn.definition.graph.after_pivot:
+        turn.retry(step, direction, why, after=after)
+    else:
+        give_up(turn, step, why)
 
 
 def again(turn: Turn, step: StepDefinition, direction: Direction) -> None:

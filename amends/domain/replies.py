@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from pydantic_core import PydanticSerializationError, to_json
 
 from amends.domain import events as e
@@ -12,13 +10,10 @@ from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.inputs import Reply
 from amends.domain.messages import Event
-from amends.domain.planning import attempt_failed, give_up
+from amends.domain.planning import attempt_failed, attempt_rejected
 from amends.domain.state import CommandRef, Status
 from amends.domain.turn import Turn
-from amends.domain.wire import ATTEMPT, DIRECTION, IDEMPOTENCY_KEY, ROUND, STEP, Direction, Outcome
-
-FORGOTTEN: Final = "forgotten"
-"""The code of a failure that says: the participant no longer knows this key, and will never execute it."""
+from amends.domain.wire import ATTEMPT, DIRECTION, FORGOTTEN, IDEMPOTENCY_KEY, ROUND, STEP, Direction, Outcome
 
 
 class Uncorrelated(AmendsError):
@@ -73,7 +68,7 @@ def _on_failed(turn: Turn, ref: CommandRef, reply: Reply) -> None:
     line = ref.step.line(ref.direction)
     awaited = line.in_flight is ref.attempt and turn.state.is_active(ref.step.name, ref.direction)
     _record(turn, e.CommandFailed, ref, code=reply.code, reason=reply.reason, details=reply.details)
-    if awaited:
+    if awaited and not turn.state.suspended:
         attempt_failed(
             turn,
             turn.definition.step(ref.step.name),
@@ -108,15 +103,9 @@ def _succeeded(turn: Turn, ref: CommandRef, reply: Reply) -> None:
 def _rejected(turn: Turn, ref: CommandRef, reply: Reply) -> None:
     awaited = turn.state.is_active(ref.step.name, ref.direction) or _decides_forward(ref)
     _record(turn, e.CommandRejected, ref, code=reply.code, reason=reply.reason, details=reply.details)
-    if not awaited:
-        return
-    step = turn.definition.step(ref.step.name)
-    why = f"rejected: {reply.reason or reply.code or 'no reason given'}"
-    after_pivot = step.name in turn.definition.graph.after_pivot
-    if ref.direction is Direction.COMPENSATE or after_pivot:
-        turn.retry(step, ref.direction, why, after=reply.retry_after)
-    else:
-        give_up(turn, step, why)
+    if awaited and not turn.state.suspended:
+        step = turn.definition.step(ref.step.name)
+        attempt_rejected(turn, step, ref.direction, reply.reason or reply.code, after=reply.retry_after)
 
 
 def _decides_forward(ref: CommandRef) -> bool:

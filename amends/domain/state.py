@@ -83,6 +83,7 @@ class Line(Value):
     retry: datetime | None = None
     parked: bool = False
     error: str = ""
+    forgotten: bool = False  # the service no longer knows the key, so that trying soon cannot help
 
     @property
     def tries(self) -> int:
@@ -99,6 +100,15 @@ class Line(Value):
         """The attempt whose answer is awaited."""
         round_ = self.open
         return round_.last if round_ and self.retry is None and not round_.last.outcomes else None
+
+    @property
+    def undecided(self) -> Outcome | None:
+        """The answer from which nothing has followed yet, because the saga is suspended: rejected or failed."""
+        if not self.rounds or self.retry is not None:
+            return None
+        if self.rounds[-1].answer is Outcome.REJECTED:
+            return Outcome.REJECTED
+        return Outcome.FAILED if self.open and self.open.last.outcomes else None
 
     @property
     def succeeded(self) -> bool:
@@ -196,7 +206,9 @@ class SagaState(Value):
     status: Status = Status.RUNNING
     reason: str = ""  # why it is compensating
     deadline_passed: bool = False
-    cancelled: str = ""  # the message that asked for it
+    cancelled: str = ""  # why somebody wants it undone
+    suspended: str = ""  # why nothing is to be sent
+    actions: frozenset[str] = frozenset()  # the requests of operators that were applied
     steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
     refused_starts: frozenset[str] = frozenset()
     contradictions: int = 0
@@ -231,6 +243,8 @@ class SagaState(Value):
     @property
     def wake_up(self) -> datetime | None:
         """When the saga must be looked at again if nothing comes before; None: never."""
+        if self.suspended:
+            return None
         times = [line.due for _, _, line in self.active() if line.due]
         if self.deadline_due:
             times.append(self.deadline_due)

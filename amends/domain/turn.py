@@ -9,9 +9,10 @@ from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.definition import Asking, Definition, StepDefinition, build, payload
+from amends.domain.errors import VersionNotHeld
 from amends.domain.evolve import evolve
 from amends.domain.identity import command_id, idempotency_key
-from amends.domain.inputs import Input
+from amends.domain.inputs import Action, Input
 from amends.domain.state import Line, SagaState, StepState
 from amends.domain.wire import Direction
 
@@ -21,14 +22,14 @@ class Turn:
 
     def __init__(
         self,
-        definition: Definition,
+        definition: Definition | None,
         saga_id: UUID,
         state: SagaState | None,
         given: Input,
         now: datetime,
         by: str,
     ) -> None:
-        self.definition = definition
+        self._definition = definition
         self.events: list[e.SagaEvent] = []
         self._saga_id = saga_id
         self._state = state
@@ -37,9 +38,19 @@ class Turn:
         self._common: dict[str, Any] = {
             "at": self.now,
             "cause": given.message_id,
-            "by": by,
+            "by": (given.by if isinstance(given, Action) else "") or by,
             "trace": given.trace or (state.trace if state else ""),
         }
+
+    @property
+    def definition(self) -> Definition:
+        """The saga's definition. Raises `VersionNotHeld` where it is decided without."""
+        if self._definition is None:
+            raise VersionNotHeld(
+                f"expected a worker that holds {self.state.saga}@{self.state.definition}, the version of this "
+                f"saga; there is none here. Run one: amends worker MODULE"
+            )
+        return self._definition
 
     @property
     def state(self) -> SagaState:

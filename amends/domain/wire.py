@@ -32,6 +32,9 @@ CAUSATION_ID: Final = "Amends-Causation-Id"
 OUTCOME: Final = "Amends-Outcome"
 VERSION: Final = "Amends-Version"
 
+FORGOTTEN: Final = "forgotten"
+"""The code of a failure that says: the participant no longer knows this key, and will never execute it."""
+
 MAX_BODY: Final = 1024 * 1024
 """Bytes that a message body may have: NATS refuses more by default."""
 

@@ -12,7 +12,7 @@ from amends.domain.decide import UnknownSaga, take_turn
 from amends.domain.definition import Definition, InvalidMessage
 from amends.domain.errors import ActionRefused
 from amends.domain.events import StartRefused
-from amends.domain.inputs import Cancel, Start, Tick
+from amends.domain.inputs import Action, Start, Tick
 from amends.domain.replies import Uncorrelated
 from amends.infrastructure.ports import Commit, DeadLetter, Held, Incoming, Loaded, Outgoing, SagaRow
 from amends.process_managers import outgoing
@@ -22,8 +22,8 @@ from amends.process_managers.routing import Routed
 WHERE = "worker"
 """The last part of `ns.dead.<where>` for messages that a worker gave up."""
 
-Told = Routed | Tick | Cancel
-"""What a saga is told in a batch: a message, that time has passed, or to turn back."""
+Told = Routed | Tick | Action
+"""What a saga is told in a batch: a message, that time has passed, or what an operator wants."""
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Batch:
         before = aggregate.version
         for position, item in enumerate(told):
             definition = self._definition(aggregate, item)
-            if definition is None:
+            if definition is None and not isinstance(item, Action):
                 self._hold(
                     saga_id, told[position:], "version", "no worker that took it holds the saga's version"
                 )
@@ -105,7 +105,9 @@ class Batch:
                 self._apply(aggregate, definition, item)
             except ActionRefused:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a step function raises: only its own saga may suffer
+            except Exception as error:
+                if isinstance(item, Action):
+                    raise ActionRefused(f"its definition failed to decide it: {_text(error)}") from error
                 self._quarantined[saga_id] = _text(error)
                 self._hold(saga_id, told[position:], "quarantine", _text(error))
                 break
@@ -119,7 +121,7 @@ class Batch:
             return self.registry.get(item.saga, item.definition) or self.registry.newest(item.saga)
         raise ActionRefused(f"expected a saga {aggregate.id} to exist; none has started under this id")
 
-    def _apply(self, aggregate: SagaAggregate, definition: Definition, item: Told) -> None:
+    def _apply(self, aggregate: SagaAggregate, definition: Definition | None, item: Told) -> None:
         given = item.given if isinstance(item, Routed) else item
         try:
             turn = take_turn(definition, aggregate.id, aggregate.state, given, self.loaded.now, self.by)

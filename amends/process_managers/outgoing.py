@@ -23,6 +23,8 @@ MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
     e.SagaCompleted: "completed",
     e.SagaCompensated: "compensated",
     e.SagaReopened: "reopened",
+    e.SagaSuspended: "suspended",
+    e.SagaResumed: "resumed",
 }
 """The events that are told on `ns.saga.<type>.<milestone>`."""
 

@@ -55,6 +55,7 @@ def of_history(definition: Definition, history: Sequence[Recorded]) -> list[str]
     for recorded in history:
         before = ledger.status
         broken += _of_command(definition, ledger, recorded.event)
+        broken += _of_suspension(ledger, recorded.event)
         broken += _of_the_way_back(definition, ledger, recorded.event)
         broken += _of_time(ledger, recorded.event)
         ledger.add(recorded.event)
@@ -71,7 +72,7 @@ def of_wake_up(state: SagaState, history: Sequence[Recorded]) -> list[str]:
         ledger.add(recorded.event)
     if state.wake_up != ledger.wake_up:
         return [f"12: the state wakes up at {state.wake_up}, its history says {ledger.wake_up}"]
-    if not state.status.final and ledger.wake_up is None:
+    if not (state.status.final or ledger.suspended) and ledger.wake_up is None:
         return [f"12: {state.status} and never looked at again"]
     return []
 
@@ -157,6 +158,11 @@ def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent)
         yield f"5: it turns back after the pivot {pivot} is done"
     elif ledger.step(pivot).forward.rounds and not ledger.step(pivot).rejected:
         yield f"5: it turns back while nobody knows whether the pivot {pivot} took effect"
+
+
+def _of_suspension(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if ledger.suspended and isinstance(event, e.CommandRecorded):
+        yield f"8: {event.step} is asked {event.direction} while suspended"
 
 
 def _of_round(ledger: Ledger, event: e.CommandRecorded) -> Iterator[str]:

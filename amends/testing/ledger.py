@@ -89,6 +89,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.status = ""
+        self.suspended = False
         self.deadline: datetime | None = None
         self.contradictions = 0
         self.steps: dict[str, Step] = {}
@@ -99,7 +100,9 @@ class Ledger:
 
     @property
     def wake_up(self) -> datetime | None:
-        """The earliest of the timers that the events have left running."""
+        """The earliest of the timers that the events have left running; none is applied in a suspended saga."""
+        if self.suspended:
+            return None
         due = [line.due for step in self.steps.values() for line in step.lines.values() if line.due]
         return min([*due, *([self.deadline] if self.deadline else [])], default=None)
 
@@ -119,6 +122,8 @@ class Ledger:
                 self.status, self.deadline = "completed", None
             case e.SagaCompensated():
                 self.status = "compensated"
+            case e.SagaSuspended() | e.SagaResumed():
+                self.suspended = isinstance(event, e.SagaSuspended)
             case e.OfCommand():
                 self._command(event, self.step(event.step))
             case e.OfStep():

@@ -13,7 +13,7 @@ from amends.domain.decide import decide
 from amends.domain.definition import Definition
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Cancel, Input, Reply, Start, Tick
+from amends.domain.inputs import Cancel, Input, Reply, Resume, Start, Suspend, Tick
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.saga import Saga, step
@@ -230,6 +230,12 @@ class Play:
 
     def cancel(self, message_id: str = "cancel-1", reason: str = "changed my mind") -> Sequence[e.SagaEvent]:
         return self.give(Cancel(message_id, reason))
+
+    def suspend(self, message_id: str = "suspend-1", reason: str = "an outage") -> Sequence[e.SagaEvent]:
+        return self.give(Suspend(message_id, reason, by="ops"))
+
+    def resume(self, message_id: str = "resume-1", reason: str = "it is over") -> Sequence[e.SagaEvent]:
+        return self.give(Resume(message_id, reason, by="ops"))
 
     def told(self) -> list[str]:
         """The history as one line per event."""

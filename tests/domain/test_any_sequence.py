@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from amends.domain import events as e
 from amends.domain.definition import Definition
 from amends.domain.errors import ActionRefused
-from amends.domain.inputs import Cancel, Input, Reply, Tick
+from amends.domain.inputs import Action, Input, Reply, Resume, Tick
 from amends.domain.wire import Direction, Outcome
 from amends.testing import invariants
 from tests.domain.driver import SECOND, Play
+from tests.domain.random_actions import ACTIONS
 from tests.domain.random_sagas import BODY, definitions
 from tests.domain.world import Behaviour, World
 
@@ -88,8 +89,8 @@ class Network(Play):
                 self.wait(SECOND * act.which * 2)
             case "crash":
                 self.decide_again(act.which)
-            case "cancel":
-                self.try_cancel()
+            case kind if kind in ACTIONS:
+                self.try_give(ACTIONS[kind](self, act.which))
 
     def _take(self, messages: list[T], act: Act) -> T:
         at = act.which % len(messages)
@@ -105,18 +106,17 @@ class Network(Play):
         if not isinstance(given, Tick):
             assert self.try_give(given) == [], "14: an applied input was applied again"
 
-    def try_cancel(self) -> None:
-        self.try_give(Cancel("cancel-1", "changed my mind"))
-
     def try_give(self, given: Input) -> list[e.SagaEvent]:
         try:
             return self.give(given)
         except ActionRefused:
-            assert isinstance(given, Cancel)
+            assert isinstance(given, Action)
             return []
 
     def calm(self, behaviour: Behaviour) -> None:
         """The network is reliable from now on: the saga settles, or is parked while services refuse."""
+        if self.state.suspended:
+            self.give(Resume("resume-last", "it is over"))
         for _ in range(400):
             while self.commands_out or self.replies_out:
                 for command in self._drain(self.commands_out):
@@ -151,7 +151,7 @@ _SETTINGS = settings(
 
 
 @_SETTINGS
-@given(definitions(), acts("cancel"), st.sampled_from(["do", "do", "reject", "fail"]))
+@given(definitions(), acts(*ACTIONS), st.sampled_from(["do", "do", "reject", "fail"]))
 def test_with_keeping_participants_every_saga_settles_or_is_parked(
     definition: Definition, happens: list[Act], behaviour: str
 ) -> None:

@@ -14,6 +14,7 @@ from amends.domain import events as e
 from amends.domain import wire
 from amends.domain.history import Recorded, verify
 from amends.domain.identity import saga_id
+from amends.domain.inputs import Action
 from amends.domain.saga import Saga
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.broker import ConsumerSpec, streams
@@ -23,6 +24,7 @@ from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.ports import Incoming, Outgoing
 from amends.participant.answers import Writer
 from amends.participant.memory import Answer
+from amends.process_managers.acting import act
 from amends.process_managers.engine import Engine
 from amends.process_managers.registry import Registry, reply_filter, start_filter
 from tests.domain.driver import BODIES, T0, Order
@@ -177,6 +179,13 @@ class System:
     async def tell(self, subject: str, identity: str, body: bytes) -> None:
         place = wire.event_subject(NAMESPACE, subject)
         await self.broker.publisher().publish([Outgoing(identity, place, {wire.CE_ID: identity}, body)])
+
+    async def act(
+        self, action: Action, key: str = "o1", *, sagas: Sequence[type[Saga[Any]]] = (Order,)
+    ) -> None:
+        """What an operator does, where these definitions are at hand."""
+        registry = Registry(saga.definition for saga in sagas)
+        await act(self.store, self.broker.publisher(), registry, NAMESPACE, self.id(key), action)
 
     async def rest(self) -> None:
         """Let every task run until all of them wait for a message or for time to pass."""

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from amends.domain import wire
+from amends.domain.inputs import Cancel
 from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
 from amends.infrastructure.ports import Commit, Incoming, Outgoing
-from amends.process_managers.cancelling import cancel
 from tests.domain.driver import Notify, Order, Placed, Reserve
-from tests.process_managers.system import NAMESPACE, ROUNDS, Died, Instead, System, commands
+from tests.process_managers.system import ROUNDS, Died, Instead, System, commands
 
 COMPLETED = ["reserve o1", "charge o1", "ship o1", "notify o1"]
 COMPENSATED = ["reserve o1", "charge o1", "undo reserve o1"]
@@ -290,8 +290,7 @@ async def test_a_conflict_over_one_saga_does_not_cost_the_others_their_work(syst
 
     async def commit(changes: Commit) -> frozenset[Any]:
         if not saved:
-            where = (system.store, system.broker.publisher(), Order.definition, NAMESPACE, system.id("o2"))
-            await cancel(*where, by="anna", reason="changed her mind")
+            await system.act(Cancel("c1", "changed her mind", by="anna"), "o2")
         saved.append(sorted(row.key for row in changes.rows))
         return await system.store.commit(changes)
 
@@ -335,8 +334,7 @@ async def test_a_saga_that_somebody_changed_since_the_engine_saved_it_is_decided
     await system.engine()
     await system.place("o1", "o2")
     await system.settle()
-    where = (system.store, system.broker.publisher(), Order.definition, NAMESPACE, system.id("o2"))
-    await cancel(*where, by="anna", reason="changed her mind")
+    await system.act(Cancel("c1", "changed her mind", by="anna"), "o2")
     for command in system.services.received[-2:]:
         await system.services.answer(command, Outcome.SUCCEEDED)
     await system.settle()
