@@ -127,7 +127,11 @@ class Engine:
 
     async def _receive(self, stopping: asyncio.Future[Any]) -> Sequence[Incoming]:
         receiving = asyncio.ensure_future(self._inbox.receive(self._batch_size, self._patience()))
-        await asyncio.wait((receiving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait((receiving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            receiving.cancel()
+            raise
         if not receiving.done():
             receiving.cancel()
             await asyncio.wait((receiving,))

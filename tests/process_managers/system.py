@@ -2,72 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from amends.domain import events as e
 from amends.domain import wire
 from amends.domain.history import Recorded, verify
-from amends.domain.identity import saga_id
 from amends.domain.inputs import Action
 from amends.domain.saga import Saga
 from amends.domain.wire import Direction, Outcome
-from amends.infrastructure.broker import ConsumerSpec, streams
+from amends.infrastructure.broker import ConsumerSpec, StreamSpec, streams
 from amends.infrastructure.memory.broker import MemoryBroker
 from amends.infrastructure.memory.inbox import MemoryInbox
-from amends.infrastructure.memory.store import MemoryStore
-from amends.infrastructure.ports import Incoming, Outgoing
+from amends.infrastructure.ports import Clock, Incoming, Outgoing
 from amends.participant.answers import Writer
 from amends.participant.memory import Answer
 from amends.process_managers.acting import act
-from amends.process_managers.engine import Engine
-from amends.process_managers.registry import Registry, reply_filter, start_filter
-from tests.domain.driver import BODIES, T0, Order
+from amends.process_managers.consumers import consumer_specs
+from amends.process_managers.registry import Registry
+from amends.testing.processes import Process
+from amends.testing.stepper import Stepper
+from tests.domain.driver import BODIES, Order
 
 NAMESPACE = "test"
-ROUNDS = 200
-"""How often the event loop is let go round, where nothing waits for anything but other tasks."""
 
 
 class Died(Exception):
     """A process is no more."""
 
 
-class ManualClock:
-    """Stands still until the test moves it."""
-
-    def __init__(self) -> None:
-        self.time = T0
-        self._sleepers: dict[asyncio.Future[None], datetime] = {}
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sleepers[woken] = self.time + timedelta(seconds=seconds)
-        self.advance(timedelta(0))
-        try:
-            await woken
-        finally:
-            del self._sleepers[woken]
-
-    def advance(self, duration: timedelta) -> None:
-        self.time += duration
-        for sleeper, until in self._sleepers.items():
-            if until <= self.time and not sleeper.done():
-                sleeper.set_result(None)
-
-
 class Services:
     """Every service at once. `says` maps what is asked ("ship", "undo reserve") to an outcome, or to silence."""
 
-    def __init__(self, broker: MemoryBroker, clock: ManualClock) -> None:
+    def __init__(self, broker: MemoryBroker, clock: Clock) -> None:
         self.says: dict[str, Outcome | None] = {}
         self.asked: list[str] = []
         self.received: list[Incoming] = []
@@ -107,67 +79,47 @@ class Services:
 
 
 class System:
-    """Sagas in memory. Engines run as tasks; time passes only by `later`."""
+    """Sagas in memory, on a `Stepper`. Time passes only by `later`."""
 
-    def __init__(self) -> None:
-        self.clock = ManualClock()
-        self.broker = MemoryBroker(self.clock)
-        self.store = MemoryStore(self.clock)
+    def __init__(self, first: StreamSpec | None = None) -> None:
+        """`first` is the stream of commands, where it is to be another than usual."""
+        own = streams(NAMESPACE, timedelta(days=7))
+        self.stepper = Stepper(namespace=NAMESPACE, streams=[first or own[0], *own[1:]])
+        self.clock = self.stepper.clock
+        self.broker = self.stepper.broker
+        self.store = self.stepper.store
         self.services = Services(self.broker, self.clock)
-        self.running: dict[Engine, asyncio.Task[None]] = {}
-        self.streams = streams(NAMESPACE, timedelta(days=7))
         self._inbox: MemoryInbox
 
     async def open(self) -> None:
-        await self.broker.ensure(self.streams, [])
         await self.services.open()
 
     async def close(self) -> None:
-        for task in self.running.values():
-            task.cancel()
-        await asyncio.gather(*self.running.values(), return_exceptions=True)
+        self.stepper.close()
 
     async def inbox(self, *sagas: type[Saga[Any]]) -> MemoryInbox:
         """The messages of these sagas, as a worker gets them."""
         registry = Registry(saga.definition for saga in sagas)
         await self.store.register(registry.shapes())
-        shapes = await self.store.shapes()
-        events = wire.stream(NAMESPACE, "events")
-        specs: list[ConsumerSpec] = []
-        for saga in registry.types:
-            starts = start_filter(NAMESPACE, registry.newest(saga))
-            specs.append(ConsumerSpec(events, f"start-{saga}", starts))
-            specs.append(ConsumerSpec(events, f"saga-{saga}", reply_filter(NAMESPACE, saga, shapes)))
+        specs = consumer_specs(registry, await self.store.shapes(), NAMESPACE, "all")
         await self.broker.ensure((), specs)
         self._inbox = self.broker.inbox(specs)
         return self._inbox
 
-    async def engine(self, *sagas: type[Saga[Any]], name: str = "one", **ports: Any) -> Engine:
-        """Start an engine; `ports` replace those of the system."""
+    async def engine(self, *sagas: type[Saga[Any]], name: str = "one", **ports: Any) -> Process:
+        """Start a worker; `ports` replace those of the system."""
         chosen = sagas or (Order,)
-        inbox = ports.pop("inbox", None) or await self.inbox(*chosen)
-        engine = Engine(
-            Registry(saga.definition for saga in chosen),
-            ports.pop("store", self.store),
-            inbox,
-            ports.pop("publisher", None) or self.broker.publisher(),
-            self.clock,
-            namespace=NAMESPACE,
-            name=name,
-            **ports,
-        )
-        self.running[engine] = asyncio.create_task(engine.run())
-        return engine
+        await self.inbox(*chosen)
+        return self.stepper.worker(name, [saga.definition for saga in chosen], **ports)
 
-    async def stop(self, engine: Engine) -> None:
-        engine.stop()
-        await self.running.pop(engine)
+    async def stop(self, engine: Process) -> None:
+        self.stepper.stop(engine.name)
 
-    async def died(self, engine: Engine) -> None:
-        """Wait until the engine has died of what its ports did."""
-        with suppress(Died):
-            await self.running.pop(engine)
-            raise AssertionError("the engine lives")
+    async def died(self, engine: Process) -> None:
+        """Have the engine work until it has died of what its ports did."""
+        with pytest.raises(Died):
+            self.stepper.settle()
+        assert not engine.alive
 
     async def place(self, *keys: str, total: int = 100, message_id: str = "") -> None:
         """Publish the start events of these orders."""
@@ -188,13 +140,8 @@ class System:
         await act(self.store, self.broker.publisher(), registry, NAMESPACE, self.id(key), action)
 
     async def rest(self) -> None:
-        """Let every task run until all of them wait for a message or for time to pass."""
-        for _ in range(ROUNDS):
-            await asyncio.sleep(0)
-        for engine, task in self.running.items():
-            if task.done():
-                del self.running[engine]
-                await task
+        """Let every engine work until it waits for a message or for time to pass."""
+        self.stepper.settle()
 
     async def settle(self) -> None:
         """Let engines and services work until neither has anything to do at this time."""
@@ -206,7 +153,7 @@ class System:
         """Let time pass in steps of a second at most, and everybody work in between."""
         left = timedelta(**duration)
         while left > timedelta(0):
-            self.clock.advance(min(left, timedelta(seconds=1)))
+            self.stepper.advance(min(left, timedelta(seconds=1)))
             left -= timedelta(seconds=1)
             await self.settle()
 
@@ -228,12 +175,10 @@ class System:
 
     async def published(self, what: str) -> list[Incoming]:
         """All that was ever published on `commands`, `sagas` or `dead`."""
-        spec = ConsumerSpec(wire.stream(NAMESPACE, what), f"reader-{what}", (f"{NAMESPACE}.>",))
-        await self.broker.ensure((), [spec])
-        return list(await self.broker.inbox([spec]).receive(100_000, 0))
+        return self.stepper.published(what)
 
     def id(self, key: str = "o1", saga: str = "order") -> UUID:
-        return saga_id(NAMESPACE, saga, key)
+        return self.stepper.id(saga, key)
 
     async def nothing_is_left(self) -> None:
         """Every message is acknowledged, and an idle engine has told the store what it published."""

@@ -14,9 +14,10 @@ from amends.domain import wire
 from amends.domain.inputs import Cancel
 from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
+from amends.infrastructure.broker import streams
 from amends.infrastructure.ports import Commit, Incoming, Outgoing
 from tests.domain.driver import Notify, Order, Placed, Reserve
-from tests.process_managers.system import ROUNDS, Died, Instead, System, commands
+from tests.process_managers.system import NAMESPACE, Died, Instead, System, commands
 
 COMPLETED = ["reserve o1", "charge o1", "ship o1", "notify o1"]
 COMPENSATED = ["reserve o1", "charge o1", "undo reserve o1"]
@@ -159,7 +160,7 @@ async def test_a_worker_that_was_down_for_a_day_times_nothing_out_that_was_answe
     await system.settle()
     await system.stop(engine)
     await system.services.answer(system.services.received[0], Outcome.SUCCEEDED)
-    system.clock.advance(timedelta(minutes=50))
+    system.stepper.jump(timedelta(minutes=50))
     await system.engine()
     await system.settle()
     assert await system.status() == "completed"
@@ -259,9 +260,8 @@ async def test_an_answer_that_comes_twice_is_recorded_once(system: System) -> No
 
 
 async def test_what_the_broker_refuses_stays_in_the_outbox_until_it_takes_it() -> None:
-    system = System()
-    [first, *others] = system.streams
-    system.streams = [replace(first, max_messages=1, max_age=timedelta(seconds=8)), *others]
+    [first, *_] = streams(NAMESPACE, timedelta(seconds=8))
+    system = System(replace(first, max_messages=1))
     await system.open()
     await system.engine()
     await system.place("o1", "o2")
@@ -515,6 +515,7 @@ async def test_a_message_for_a_version_that_is_not_held_waits_for_an_engine_that
     await system.engine(Order, name="old")
     await system.settle()
     assert (await system.told())[2] == "command.succeeded"
+    await system.later(minutes=1)  # what the other engine took is held for this one
     assert await system.status() == "completed"
 
 
@@ -529,15 +530,16 @@ async def test_an_idle_engine_stops_at_once(system: System) -> None:
 
 async def test_an_engine_that_is_told_to_stop_finishes_the_batch_in_hand(system: System) -> None:
     async def commit(changes: Commit) -> frozenset[Any]:
-        engine.stop()
-        for _ in range(ROUNDS):  # until it has given up waiting for more
+        engine.stopping.set()
+        for _ in range(10):  # until it has given up waiting for more
             await asyncio.sleep(0)
         await system.place("o2")
         return await system.store.commit(changes)
 
     engine = await system.engine(store=Instead(system.store, commit=commit))
     await system.place("o1")
-    await system.running.pop(engine)
+    await system.rest()
+    assert not engine.alive
     assert await system.told() == ["saga.started", "command.recorded"]
     assert [message.headers[wire.KEY] for message in await system.published("commands")] == ["o1"]
     assert await system.status("o2") == "unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from amends.domain import wire
 from amends.infrastructure import encoding
@@ -37,8 +37,9 @@ class MemoryBroker:
         self._clock = clock
         self._streams: dict[str, Stream] = {}
         self._created = 0
+        self._opened = 0
         self._order = 0
-        self._inboxes: WeakSet[MemoryInbox] = WeakSet()
+        self._inboxes: WeakValueDictionary[int, MemoryInbox] = WeakValueDictionary()  # in the order made
 
     async def ensure(
         self,
@@ -56,7 +57,8 @@ class MemoryBroker:
     def inbox(self, consumers: Sequence[ConsumerSpec], *, buffer: int = 1000) -> MemoryInbox:
         """Messages of these consumers; `buffer` is not used."""
         inbox = MemoryInbox(self._find, self._clock, consumers)
-        self._inboxes.add(inbox)
+        self._opened += 1
+        self._inboxes[self._opened] = inbox
         return inbox
 
     def publisher(self, window: int = 1000, *, no_stream_within: float = 0.0) -> MemoryPublisher:
@@ -96,7 +98,7 @@ class MemoryBroker:
         return ""
 
     def _news(self) -> None:
-        for inbox in self._inboxes:
+        for inbox in self._inboxes.values():
             inbox.news()
 
     def _ensure_stream(self, spec: StreamSpec) -> None:

@@ -24,7 +24,7 @@ class MemoryInbox:
         self._specs = consumers
         self._paused: set[str] = set()
         self._closed = False
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting: dict[asyncio.Event, None] = {}  # in the order in which they began
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,14 +81,14 @@ class MemoryInbox:
     async def _wait(self, seconds: float | None) -> None:
         """Until there is news, and so many seconds at the most."""
         news = asyncio.Event()
-        self._waiting.add(news)
+        self._waiting[news] = None
         waits: list[asyncio.Task[object]] = [asyncio.create_task(news.wait())]
         if seconds is not None:
             waits.append(asyncio.create_task(self._sleep(seconds)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._waiting.discard(news)
+            del self._waiting[news]
             for each in waits:
                 each.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
