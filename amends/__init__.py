@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from amends.client import Client
+    from amends.client import Client, NotFinished
+    from amends.domain.errors import ActionRefused, AmendsError, NoReply
     from amends.domain.messages import Command, Done, Event
     from amends.domain.policy import Retry
     from amends.domain.saga import Saga, step
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ActionRefused",
+    "AmendsError",
     "Client",
     "Command",
     "Done",
     "Event",
     "Failed",
+    "NoReply",
+    "NotFinished",
     "Participant",
     "Rejected",
     "Retry",
@@ -33,11 +38,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ActionRefused": "amends.domain.errors",
+    "AmendsError": "amends.domain.errors",
     "Client": "amends.client",
     "Command": "amends.domain.messages",
     "Done": "amends.domain.messages",
     "Event": "amends.domain.messages",
     "Failed": "amends.participant",
+    "NoReply": "amends.domain.errors",
+    "NotFinished": "amends.client",
     "Participant": "amends.participant",
     "Rejected": "amends.participant",
     "Retry": "amends.domain.policy",

@@ -76,7 +76,7 @@ class Client:
         self._outbox_url = outbox_url
         self._outbox: Outbox | None = None
         self._open = AsyncExitStack()
-        self._waiting: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
         self._broker: Broker
         self._store: PostgresStore
         self._publisher: JetStreamPublisher
@@ -157,22 +157,25 @@ class Client:
 
     async def outcome(self, id_: UUID) -> str:
         """The saga's final status, when it has one."""
-        told = self._waiting.setdefault(str(id_), asyncio.Event())
+        told = asyncio.Event()
+        waiting = self._waiting.setdefault(str(id_), set())
+        waiting.add(told)
         try:
             while True:
+                told.clear()
                 rows = await self._store.saga_rows(saga_id=id_)
                 if rows and rows[0].status in FINAL:
                     return rows[0].status
-                told.clear()
                 # The message that wakes us may be lost on the way; the store is what counts.
                 await _soon(told)
         finally:
-            self._waiting.pop(str(id_), None)
+            waiting.discard(told)
+            if not waiting:
+                self._waiting.pop(str(id_), None)
 
     async def _told(self, message: Msg) -> None:
         headers: dict[str, Any] = message.headers or {}
-        waiting = self._waiting.get(str(headers.get(wire.SAGA_ID)))
-        if waiting is not None:
+        for waiting in self._waiting.get(str(headers.get(wire.SAGA_ID)), ()):
             waiting.set()
 
 
