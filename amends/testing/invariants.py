@@ -51,18 +51,23 @@ _NEXT = {
 def of_history(definition: Definition, history: Sequence[Recorded]) -> list[str]:
     """What is broken in the history: invariants 6 to 9, 13 and 15."""
     ledger = Ledger()
-    broken: list[str] = []
-    for recorded in history:
-        before = ledger.status
-        broken += _of_command(definition, ledger, recorded.event)
-        broken += _of_suspension(ledger, recorded.event)
-        broken += _of_the_way_back(definition, ledger, recorded.event)
-        broken += _of_time(ledger, recorded.event)
-        ledger.add(recorded.event)
-        if ledger.status not in _NEXT[before] | {before}:
-            broken.append(f"13: from {before} to {ledger.status}")
-        broken += _of_end(definition, ledger, recorded.event)
+    broken = [each for recorded in history for each in of_event(definition, ledger, recorded.event)]
     return [*broken, *_of_order(history)]
+
+
+def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> list[str]:
+    """What is broken in one more event: invariants 6 to 9, 13 and 15; the ledger takes it into account."""
+    broken: list[str] = []
+    before = ledger.status
+    broken += _of_command(definition, ledger, event)
+    broken += _of_suspension(ledger, event)
+    broken += _of_the_way_back(definition, ledger, event)
+    broken += _of_time(ledger, event)
+    ledger.add(event)
+    if ledger.status not in _NEXT[before] | {before}:
+        broken.append(f"13: from {before} to {ledger.status}")
+    broken += _of_end(definition, ledger, event)
+    return broken
 
 
 def of_wake_up(state: SagaState, history: Sequence[Recorded]) -> list[str]:
@@ -70,6 +75,11 @@ def of_wake_up(state: SagaState, history: Sequence[Recorded]) -> list[str]:
     ledger = Ledger()
     for recorded in history:
         ledger.add(recorded.event)
+    return of_ledger_wake_up(state, ledger)
+
+
+def of_ledger_wake_up(state: SagaState, ledger: Ledger) -> list[str]:
+    """The same, for a ledger that has seen the whole history."""
     if state.wake_up != ledger.wake_up:
         return [f"12: the state wakes up at {state.wake_up}, its history says {ledger.wake_up}"]
     if not (state.status.final or ledger.suspended) and ledger.wake_up is None:
