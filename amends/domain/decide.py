@@ -6,17 +6,18 @@ done next, until the saga waits for an answer or a time, or is over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.actions import on_action
+from amends.domain.correlation import LearntKey
 from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
-from amends.domain.inputs import Input, Reply, Start, Tick
+from amends.domain.inputs import Arrival, Input, Reply, Start, Tick
 from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo
-from amends.domain.replies import on_reply
+from amends.domain.replies import Uncorrelated, on_reply
 from amends.domain.state import SagaState
 from amends.domain.turn import Turn
 
@@ -44,18 +45,23 @@ def take_turn(
     given: Input,
     now: datetime,
     by: str,
+    refused: Collection[LearntKey] = (),
 ) -> Turn:
     """The same decision with the state after it, for who would otherwise fold the events a second time.
 
-    Without a definition only an action can be decided that needs none; the others raise `VersionNotHeld`.
+    `refused` are keys that belong to other sagas, so that this one cannot learn them. Without a definition only an
+    action can be decided that needs none; the others raise `VersionNotHeld`.
     """
     turn = Turn(definition, saga_id, state, given, now, by)
+    turn.refused = refused
     if isinstance(given, Start):
         _on_start(turn, state, given)
     elif state is None:
         raise UnknownSaga(f"expected a saga {saga_id} to exist; none has started under this id")
     elif isinstance(given, Reply):
         on_reply(turn, given)
+    elif isinstance(given, Arrival):
+        _on_arrival(turn, given)
     elif isinstance(given, Tick):
         _on_tick(turn, given)
     else:
@@ -83,6 +89,12 @@ def _on_start(turn: Turn, state: SagaState | None, start: Start) -> None:
             e.StartRefused,
             reason=f"expected a new key; {state.saga} {state.key!r} was started by {state.started_by}",
         )
+
+
+def _on_arrival(turn: Turn, arrival: Arrival) -> None:
+    raise Uncorrelated(
+        f"expected an event that {turn.state.saga}@{turn.state.definition} waits for, got {arrival.subject}"
+    )
 
 
 def _on_tick(turn: Turn, tick: Tick) -> None:

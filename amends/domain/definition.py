@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from amends.domain.correlation import Correlation, NoKey, key_of
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.graph import Graph
@@ -54,7 +54,10 @@ class StepDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One version of a saga type. `view` makes the read-only object that step functions see as `self`."""
+    """One version of a saga type. `view` makes the read-only object that step functions see as `self`.
+
+    `listens` tells how the events find their saga that are neither starts nor answers.
+    """
 
     name: str
     version: int
@@ -63,6 +66,7 @@ class Definition:
     deadline: timedelta | None
     steps: tuple[StepDefinition, ...]
     view: Callable[[SagaState], Any]
+    listens: tuple[Correlation, ...] = ()
 
     pivot: StepDefinition | None = field(init=False)
     """The step after whose success the saga only goes forward."""
@@ -85,17 +89,18 @@ class Definition:
 
         Raises `InvalidMessage` where a field of it is missing or empty: it would name every such occurrence.
         """
-        for name in self.key:
-            if getattr(start, name) in (None, ""):
-                raise InvalidMessage(
-                    f"expected {name} of a {self.start.__name__} to name the occurrence, got nothing"
-                )
-        values = [str(getattr(start, name)) for name in self.key]
-        return values[0] if len(values) == 1 else json.dumps(values, ensure_ascii=False)
+        try:
+            return key_of(start, self.key)
+        except NoKey as error:
+            raise InvalidMessage(str(error)) from None
 
     def read_start(self, body: bytes) -> Event:
         """The start event in this body. Raises `InvalidMessage`."""
         return read(self.start, body)
+
+    def hears(self, subject: str) -> Correlation | None:
+        """How events on this subject, without namespace, find their saga; None: it does not listen to them."""
+        return next((each for each in self.listens if each.event.subject == subject), None)
 
     def reply_types(self) -> dict[str, type[Event]]:
         """The event types that answer this definition's commands, by subject without namespace."""
@@ -111,7 +116,7 @@ class Definition:
 
     def shape(self) -> JsonObject:
         """This definition as JSON: enough to draw a history, or route its replies, without the code."""
-        return {
+        shape: JsonObject = {
             "saga": self.name,
             "version": self.version,
             "key": list(self.key),
@@ -119,6 +124,9 @@ class Definition:
             "deadline": None if self.deadline is None else self.deadline.total_seconds(),
             "steps": [_step_shape(step) for step in self.steps],
         }
+        if self.listens:
+            shape["listens"] = [each.shape() for each in self.listens]
+        return shape
 
     def _commands(self) -> Sequence[type[AnyCommand]]:
         askings = [a for step in self.steps for a in (step.forward, step.compensation) if a is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
@@ -97,6 +97,67 @@ class SagaResumed(OperatorAction, type="saga.resumed"):
     pass
 
 
+class EventHandled(SagaEvent, type="event.handled"):
+    """A handler was told of an event, or of an answer, whose id is `cause`.
+
+    `changed` are the fields of the state that the handler changed, with their new values; `event` is left out
+    where the answer is recorded already.
+    """
+
+    subject: str
+    event: JsonObject = {}
+    changed: JsonObject = {}
+
+
+class EventPassedOver(SagaEvent, type="event.passed-over"):
+    """An event came when there was nothing more to decide."""
+
+    subject: str
+    reason: str
+
+
+class EventPublished(SagaEvent, type="event.published"):
+    """The intent to publish an event; it leaves after this is committed."""
+
+    message_id: UUID
+    subject: str
+    event: JsonObject
+
+
+class TimeoutRequested(SagaEvent, type="timeout.requested"):
+    name: str
+    due: datetime
+
+
+class TimeoutCancelled(SagaEvent, type="timeout.cancelled"):
+    name: str
+
+
+class TimeoutFired(SagaEvent, type="timeout.fired"):
+    """`changed` as in `EventHandled`."""
+
+    name: str
+    changed: JsonObject = {}
+
+
+class CompletionRequested(SagaEvent, type="completion.requested"):
+    """A handler has nothing more to decide; the saga completes when all that it sent is answered."""
+
+
+class KeyLearnt(SagaEvent, type="key.learnt"):
+    """Events find the saga by this further key, too."""
+
+    name: str
+    value: str
+
+
+class KeyClashed(SagaEvent, type="key.clashed"):
+    """A further key belongs to another saga already, so events do not find this one by it; a person should look."""
+
+    name: str
+    value: str
+
+
 class OfStep(SagaEvent):
     """What is common to the events of one step."""
 
@@ -113,6 +174,30 @@ class StepGivenUp(OfStep, type="step.given-up"):
 
 class CompensationPassedOver(OfStep, type="step.compensation-passed-over"):
     reason: str
+
+
+class RetryPolicy(BaseModel):
+    """A retry policy as it is recorded: without defaults, so that it means the same for ever."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempts: int
+    delay: timedelta
+    factor: float
+    cap: timedelta
+    slow: timedelta
+
+
+class SendRequested(OfStep, type="send.requested"):
+    """A handler sends a command, which from here on is a step: with all that is needed to ask and to undo it."""
+
+    subject: str
+    payload: JsonObject
+    timeout: timedelta
+    retry: RetryPolicy
+    pivot: bool = False
+    undo_subject: str = ""
+    undo_payload: JsonObject = {}
 
 
 class OfCommand(OfStep):

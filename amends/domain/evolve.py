@@ -9,6 +9,7 @@ from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.errors import BrokenHistory
+from amends.domain.handlers.evolve import EVOLVE_HANDLERS
 from amends.domain.state import Attempt, Line, Round, SagaState, Status, StepState
 from amends.domain.wire import FORGOTTEN, Direction, Outcome
 
@@ -245,4 +246,5 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.RetryScheduled: _retry_scheduled,
     e.CommandParked: _parked,
     e.ContradictionFound: _contradiction,
+    **EVOLVE_HANDLERS,
 }

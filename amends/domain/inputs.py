@@ -41,6 +41,16 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event came that a saga listens to."""
+
+    message_id: str
+    subject: str
+    body: bytes
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: apply what is due, but nothing due after `until`, where it is given.
 
@@ -80,4 +90,4 @@ class Resume(Action):
     """Go on, and decide all that came while it was suspended."""
 
 
-Input: TypeAlias = Start | Reply | Tick | Action
+Input: TypeAlias = Start | Reply | Arrival | Tick | Action

@@ -7,26 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
 from uuid import UUID
 
 from amends.domain.events import JsonObject
+from amends.domain.handlers.state import HandlerState
+from amends.domain.value import Value
 from amends.domain.wire import Direction, Outcome
-
-
-class Value:
-    """An immutable value that is changed by making another.
-
-    Folding histories is what a worker does most, and `dataclasses.replace` visits every field in Python;
-    copying the dictionary at once takes a tenth of its time. It is why these values have no slots.
-    """
-
-    def but(self, **changes: Any) -> Self:
-        """The same value with these fields changed."""
-        changed = object.__new__(type(self))
-        changed.__dict__.update(self.__dict__)
-        changed.__dict__.update(changes)
-        return changed
 
 
 class Status(StrEnum):
@@ -212,6 +198,7 @@ class SagaState(Value):
     steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
     refused_starts: frozenset[str] = frozenset()
     contradictions: int = 0
+    handlers: HandlerState = field(default_factory=HandlerState)
 
     def step(self, name: str) -> StepState:
         """What is known of the step, which may be nothing yet."""
@@ -248,6 +235,8 @@ class SagaState(Value):
         times = [line.due for _, _, line in self.active() if line.due]
         if self.deadline_due:
             times.append(self.deadline_due)
+        if self.status is Status.RUNNING:
+            times += self.handlers.timeouts.values()
         return min(times, default=None)
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from amends.domain import events as e
+from amends.domain.correlation import LearntKey
 from amends.domain.definition import Asking, Definition, StepDefinition, build, payload
 from amends.domain.errors import VersionNotHeld
 from amends.domain.evolve import evolve
@@ -31,6 +32,7 @@ class Turn:
     ) -> None:
         self._definition = definition
         self.events: list[e.SagaEvent] = []
+        self.refused: Collection[LearntKey] = ()
         self._saga_id = saga_id
         self._state = state
         # Time never goes back in a history, even where a database's clock does.

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
+from amends.domain.correlation import LearntKey
+from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 
 
@@ -21,7 +23,8 @@ class Incoming:
     """A message as the broker delivered it.
 
     `subject` is the full subject, namespace included. `received` is when the broker stored it, `sequence` where.
-    `token` is the adapter's own handle for the acknowledgement.
+    `token` is the adapter's own handle for the acknowledgement. `held` says why it waited in the store, where it
+    comes from there.
     """
 
     subject: str
@@ -32,6 +35,7 @@ class Incoming:
     deliveries: int = 1
     consumer: str = ""
     token: Any = field(default=None, compare=False, repr=False)
+    held: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +82,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A message that waits in the store: its saga is in quarantine, or no version of it is held here.
+    """A message that waits in the store, once for each saga type that it concerns.
 
-    `why` is `quarantine` or `version`; `error` tells a person what happened.
+    `why` is `quarantine` (its saga is), `version` (no worker that took it holds that one) or `early` (it finds no
+    saga yet); `error` tells a person what happened. An early one names the further key that it was looked for by,
+    if it was one, and the time after which it has waited long enough.
     """
 
     message: Incoming
@@ -90,6 +96,28 @@ class Held:
     definition: int
     why: str
     error: str
+    sought: LearntKey | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A held message was told to its saga (None: it depends on no saga), and waits for this type no longer."""
+
+    message_id: str
+    saga: str
+    saga_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """What became of an event that found no saga of a type that listens to it: `ignored`, `kept` or `dead`."""
+
+    message_id: str
+    saga: str
+    subject: str
+    key: str
+    became: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +127,7 @@ class Commit:
     `aggregates` carry their new events; `rows` has one row for each of them; `outbox` names for each message
     the saga that it belongs to (None: it does not depend on any). `quarantined` are sagas that could not be
     decided, with the error as text. `published` are ids of messages of earlier commits that the broker has by now.
+    `keys` are those that sagas learnt, `handled` the held messages that need not wait any more.
     """
 
     aggregates: Sequence[SagaAggregate] = ()
@@ -108,6 +137,9 @@ class Commit:
     held: Sequence[Held] = ()
     quarantined: Mapping[UUID, str] = field(default_factory=dict[UUID, str])
     published: Collection[str] = ()
+    keys: Sequence[tuple[UUID, LearntKey]] = ()
+    unclaimed: Sequence[Unclaimed] = ()
+    handled: Sequence[Handled] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +169,18 @@ class Due:
     next: datetime | None
 
 
+class KeysTaken(AmendsError):
+    """Sagas learnt keys that other sagas of their type have already; nothing of the commit was saved.
+
+    Decide it again, and let these sagas know that they cannot have these keys: `claims`.
+    """
+
+    def __init__(self, claims: Collection[tuple[UUID, LearntKey]]) -> None:
+        listed = ", ".join(f"{key.saga} {saga}: {key.name} {key.value!r}" for saga, key in claims)
+        super().__init__(f"expected each key to belong to one saga of its type; not to be had: {listed}")
+        self.claims = frozenset(claims)
+
+
 class Store(Protocol):
     """Histories, and what must be committed together with them. Waits while the database is away.
 
@@ -152,6 +196,7 @@ class Store(Protocol):
         """Save all of it in one transaction, except the sagas that another worker was quicker with.
 
         Those are returned, and nothing of theirs (events, row, outbox) was saved; decide them again.
+        Raises `KeysTaken`.
         """
         ...
 
@@ -186,12 +231,20 @@ class Store(Protocol):
         """Every shape that was ever recorded."""
         ...
 
-    async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
-        """Messages held for want of a version that is among these, oldest first; they stay until `unhold`."""
+    async def find(self, keys: Collection[LearntKey]) -> Mapping[LearntKey, UUID]:
+        """The sagas that learnt these keys, in one query; keys that nobody has are left out."""
         ...
 
-    async def unhold(self, message_ids: Collection[str]) -> None:
-        """These held messages have been handled."""
+    async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
+        """Held messages that can be handled now by whoever holds these (type, version), oldest first.
+
+        Early ones come when their saga is there, or when they have waited long enough. All of them stay until a
+        commit says that they are handled.
+        """
+        ...
+
+    async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
+        """What became of the latest events that found no saga, newest first."""
         ...
 
 

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
+from amends.domain.correlation import LearntKey
 from amends.domain.decide import UnknownSaga, take_turn
 from amends.domain.definition import Definition, InvalidMessage
 from amends.domain.errors import ActionRefused
-from amends.domain.events import StartRefused
-from amends.domain.inputs import Action, Start, Tick
+from amends.domain.events import KeyLearnt, SagaEvent, SagaStarted, StartRefused
+from amends.domain.inputs import Action, Arrival, Tick
 from amends.domain.replies import Uncorrelated
-from amends.infrastructure.ports import Commit, DeadLetter, Held, Incoming, Loaded, Outgoing, SagaRow
-from amends.process_managers import outgoing
+from amends.domain.state import SagaState
+from amends.infrastructure.ports import Commit, Held, Incoming, Loaded
+from amends.process_managers import outgoing, unclaimed
+from amends.process_managers.draft import Draft
 from amends.process_managers.registry import Registry
-from amends.process_managers.routing import Routed
-
-WHERE = "worker"
-"""The last part of `ns.dead.<where>` for messages that a worker gave up."""
+from amends.process_managers.routing import NOBODY, Routed, Unheard, message_id, saga_of
 
 Told = Routed | Tick | Action
 """What a saga is told in a batch: a message, that time has passed, or what an operator wants."""
@@ -33,6 +32,9 @@ class Batch:
     `remembered` are those whose aggregate was not loaded for this batch and may be out of date. What they decide
     counts only where it changes them, because then the commit tells whether they were. Where it does not, the
     saga is `doubtful`: nothing of it is in the commit, and it must be loaded and decided again.
+
+    `refused` are keys that sagas learnt and cannot have. `expected` becomes true where early events may be for a
+    saga of this batch, or some were kept.
     """
 
     registry: Registry
@@ -41,66 +43,74 @@ class Batch:
     told: Mapping[UUID, Sequence[Told]]
     loaded: Loaded
     remembered: Collection[UUID] = ()
+    refused: Collection[tuple[UUID, LearntKey]] = ()
     doubtful: set[UUID] = field(default_factory=set[UUID])
-    _aggregates: list[SagaAggregate] = field(default_factory=list[SagaAggregate])
-    _rows: list[SagaRow] = field(default_factory=list[SagaRow])
-    _outbox: list[tuple[UUID | None, Outgoing]] = field(default_factory=list[tuple[UUID | None, Outgoing]])
-    _dead: list[DeadLetter] = field(default_factory=list[DeadLetter])
-    _held: list[Held] = field(default_factory=list[Held])
-    _quarantined: dict[UUID, str] = field(default_factory=dict[UUID, str])
+    expected: bool = False
+
+    def __post_init__(self) -> None:
+        self._draft = Draft(self.namespace)
 
     def decide(self, published: Collection[str] = ()) -> Commit:
         """Everything that this batch changes; `published` are messages of earlier ones that the broker has."""
         for saga_id, told in self.told.items():
-            if saga_id in self.remembered:
+            if saga_id == NOBODY:
+                self._unclaimed(told)
+            elif saga_id in self.remembered:
                 self._decide_remembered(saga_id, told)
             else:
                 self._decide_saga(saga_id, told)
-        return Commit(
-            self._aggregates, self._rows, self._outbox, self._dead, self._held, self._quarantined, published
-        )
+        return self._draft.commit(published)
+
+    def stray(self, message: Incoming, reason: str) -> None:
+        """Make a dead letter of a message that is for no saga."""
+        identity = message_id(message)
+        self._draft.let_go(message, identity, saga_of(message), None)
+        self._draft.bury(message, identity, reason)
+
+    def unheard(self, event: Unheard, version: int) -> None:
+        """Keep an event for a worker with the version that listens to it."""
+        unclaimed.unheard(self._draft, event, version)
+
+    def _unclaimed(self, told: Sequence[Told]) -> None:
+        for item in told:
+            assert isinstance(item, Routed)
+            unclaimed.unclaimed(self._draft, item, self.loaded.now)
+        self.expected = True
 
     def _decide_remembered(self, saga_id: UUID, told: Sequence[Told]) -> None:
-        collected: tuple[list[Any], ...] = (
-            self._aggregates,
-            self._rows,
-            self._outbox,
-            self._dead,
-            self._held,
-        )
-        before = [len(each) for each in collected]
+        draft, mark = self._draft, self._draft.mark()
+        odd, saved = _odd(draft), len(draft.rows)
         self._decide_saga(saga_id, told)
-        _, saved, _, buried, held = (len(each) > n for each, n in zip(collected, before, strict=True))
-        if not saved or buried or held or saga_id in self._quarantined:
+        if len(draft.rows) == saved or _odd(draft) > odd:
             self.doubtful.add(saga_id)
-            self._quarantined.pop(saga_id, None)
-            for each, n in zip(collected, before, strict=True):
-                del each[n:]
-
-    def bury(self, message: Incoming, message_id: str, reason: str) -> None:
-        """Make a dead letter of the message."""
-        letter = DeadLetter(message, message_id, WHERE, reason)
-        self._dead.append(letter)
-        self._outbox.append((None, outgoing.dead(self.namespace, letter)))
+            draft.take_back(mark)
 
     def _decide_saga(self, saga_id: UUID, told: Sequence[Told]) -> None:
+        for item in told:
+            if isinstance(item, Routed):
+                self._draft.let_go(item.message, item.message_id, item.saga, saga_id)
         unreadable = self.loaded.unreadable.get(saga_id)
-        if saga_id in self.loaded.quarantined or unreadable is not None:
-            if unreadable is not None:
-                self._quarantined[saga_id] = _text(unreadable)
-            self._hold(
-                saga_id, told, "quarantine", _text(unreadable) if unreadable else "its saga is in quarantine"
-            )
-            return
-        aggregate = self.loaded.aggregates[saga_id]
-        before = aggregate.version
+        if unreadable is not None:
+            self._quarantine(saga_id, told, _text(unreadable))
+        elif saga_id in self.loaded.quarantined:
+            self._hold(saga_id, told, "quarantine", "its saga is in quarantine")
+        else:
+            aggregate = self.loaded.aggregates[saga_id]
+            before = aggregate.version
+            self._tell(aggregate, told)
+            if aggregate.version > before:
+                self._draft.save(aggregate, before)
+
+    def _tell(self, aggregate: SagaAggregate, told: Sequence[Told]) -> None:
         for position, item in enumerate(told):
+            if aggregate.state is None and isinstance(item, Routed) and isinstance(item.given, Arrival):
+                self._unclaimed([item])
+                continue
             definition = self._definition(aggregate, item)
             if definition is None and not isinstance(item, Action):
-                self._hold(
-                    saga_id, told[position:], "version", "no worker that took it holds the saga's version"
-                )
-                break
+                error = "no worker that took it holds the saga's version"
+                self._hold(aggregate.id, told[position:], "version", error)
+                return
             try:
                 self._apply(aggregate, definition, item)
             except ActionRefused:
@@ -108,11 +118,8 @@ class Batch:
             except Exception as error:
                 if isinstance(item, Action):
                     raise ActionRefused(f"its definition failed to decide it: {_text(error)}") from error
-                self._quarantined[saga_id] = _text(error)
-                self._hold(saga_id, told[position:], "quarantine", _text(error))
-                break
-        if aggregate.version > before:
-            self._save(aggregate, before)
+                self._quarantine(aggregate.id, told[position:], _text(error))
+                return
 
     def _definition(self, aggregate: SagaAggregate, item: Told) -> Definition | None:
         if aggregate.state is not None:
@@ -124,50 +131,55 @@ class Batch:
     def _apply(self, aggregate: SagaAggregate, definition: Definition | None, item: Told) -> None:
         given = item.given if isinstance(item, Routed) else item
         try:
-            turn = take_turn(definition, aggregate.id, aggregate.state, given, self.loaded.now, self.by)
+            turn = take_turn(
+                definition,
+                aggregate.id,
+                aggregate.state,
+                given,
+                self.loaded.now,
+                self.by,
+                [key for saga_id, key in self.refused if saga_id == aggregate.id],
+            )
         except (Uncorrelated, InvalidMessage, UnknownSaga) as error:
             if not isinstance(item, Routed):
                 raise ActionRefused(str(error)) from error
-            self.bury(item.message, item.message_id, str(error))
+            self._draft.bury(item.message, item.message_id, str(error))
             return
-        if not turn.events:
-            return
-        recorded = aggregate.append(turn.events, turn.state)
+        recorded = aggregate.append(turn.events, turn.state) if turn.events else ()
         if recorded:
             assert aggregate.state is not None
-            self._outbox += [
-                (aggregate.id, message) for message in outgoing.messages(aggregate.state, recorded)
-            ]
-        if isinstance(given, Start) and isinstance(item, Routed):
-            refused = next((event for event in turn.events if isinstance(event, StartRefused)), None)
-            if refused is not None:
-                self.bury(item.message, item.message_id, refused.reason)
+            messages = outgoing.messages(aggregate.state, recorded)
+            self._draft.outbox += [(aggregate.id, message) for message in messages]
+        for event in turn.events:
+            self._follow(turn.state, definition, item, event)
 
-    def _save(self, aggregate: SagaAggregate, before: int) -> None:
-        state = aggregate.state
-        assert state is not None
-        self._aggregates.append(aggregate)
-        self._rows.append(
-            SagaRow(
-                saga_id=aggregate.id,
-                saga=state.saga,
-                definition=state.definition,
-                key=state.key,
-                status=str(state.status),
-                version=aggregate.version,
-                expected=before,
-                wake_up=state.wake_up,
-            )
-        )
+    def _follow(self, state: SagaState, definition: Definition | None, item: Told, event: SagaEvent) -> None:
+        """What an event means for others than its saga."""
+        if isinstance(event, StartRefused) and isinstance(item, Routed):
+            self._draft.bury(item.message, item.message_id, event.reason)
+        elif isinstance(event, KeyLearnt):
+            self._draft.keys.append((state.id, LearntKey(state.saga, event.name, event.value)))
+            self.expected = True
+        elif isinstance(event, SagaStarted) and definition is not None:
+            self.expected |= any(each.parks for each in definition.listens)
+
+    def _quarantine(self, saga_id: UUID, told: Sequence[Told], error: str) -> None:
+        self._draft.quarantined.append((saga_id, error))
+        self._hold(saga_id, told, "quarantine", error)
 
     def _hold(self, saga_id: UUID, told: Sequence[Told], why: str, error: str) -> None:
         state = self.loaded.aggregates[saga_id].state if saga_id in self.loaded.aggregates else None
         for item in told:
             if isinstance(item, Routed):
                 version = state.definition if state else item.definition
-                self._held.append(
+                self._draft.held.append(
                     Held(item.message, item.message_id, saga_id, item.saga, version, why, error)
                 )
+
+
+def _odd(draft: Draft) -> int:
+    """How much there is of what is decided only where the saga is as it was taken to be."""
+    return len(draft.dead) + len(draft.held) + len(draft.quarantined) + len(draft.unclaimed)
 
 
 def _text(error: Exception) -> str:

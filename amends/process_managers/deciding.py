@@ -11,15 +11,14 @@ from typing import Final
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
-from amends.domain.definition import InvalidMessage
+from amends.domain.correlation import LearntKey
 from amends.domain.inputs import Tick
 from amends.infrastructure.broker import PublishFailed
-from amends.infrastructure.ports import Commit, Incoming, Loaded, Outgoing, Publisher, Store
-from amends.process_managers.batch import Batch, Told
-from amends.process_managers.errors import Unroutable
+from amends.infrastructure.ports import Commit, Incoming, KeysTaken, Loaded, Outgoing, Publisher, Store
+from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 from amends.process_managers.remembered import Remembered
-from amends.process_managers.routing import Routed, message_id, route
+from amends.process_managers.sorting import Sorted, Sorting
 
 _LOG: Final = logging.getLogger("amends.worker")
 
@@ -33,7 +32,8 @@ class Deciding:
     """Takes batches to their commit and their publication. A saga is in the hands of one batch at a time.
 
     `now` tells the database's time, as far as it is known without asking; `woken` is told of every wake-up that
-    was committed. What was published is noted in the store with the next commit, or by `flush`.
+    was committed, and (None) when `expected` became true: held messages should be looked at soon. Who does so makes
+    it false. What was published is noted in the store with the next commit, or by `flush`.
     """
 
     def __init__(  # noqa: PLR0913 - the ports, and what the engine knows
@@ -46,7 +46,7 @@ class Deciding:
         name: str,
         known_types: Collection[str],
         now: Callable[[], datetime],
-        woken: Callable[[datetime], None],
+        woken: Callable[[datetime | None], None],
         probe: Callable[[str], None],
     ) -> None:
         self._registry = registry
@@ -54,7 +54,7 @@ class Deciding:
         self._publisher = publisher
         self._namespace = namespace
         self._name = name
-        self._known_types = known_types
+        self._sorting = Sorting(registry, store, namespace, known_types)
         self._now = now
         self._woken = woken
         self._probe = probe
@@ -62,6 +62,7 @@ class Deciding:
         self._in_hand: set[UUID] = set()
         self._freed = asyncio.Event()
         self._published: list[str] = []
+        self.expected = False
 
     @property
     def has_published(self) -> bool:
@@ -70,7 +71,8 @@ class Deciding:
 
     async def handle(self, messages: Sequence[Incoming], due: Sequence[UUID], until: datetime) -> None:
         """Decide and commit until every saga is through; one that another worker changed is decided again."""
-        told, strays = self._route(messages)
+        taken = await self._sorting.sort(messages)
+        told = taken.told
         for saga_id in due:
             told.setdefault(saga_id, []).append(Tick(until=until))
         while self._in_hand & told.keys():
@@ -78,7 +80,7 @@ class Deciding:
             await self._freed.wait()
         self._in_hand |= told.keys()
         try:
-            sent = await self._commit(told, strays)
+            sent = await self._commit(taken)
         finally:
             self._in_hand -= told.keys()
             self._freed.set()
@@ -102,34 +104,47 @@ class Deciding:
         published, self._published = self._published, []
         await self._store.published(published)
 
-    async def _commit(
-        self, told: Mapping[UUID, Sequence[Told]], strays: Sequence[tuple[Incoming, str]]
-    ) -> list[Outgoing]:
+    async def _commit(self, taken: Sorted) -> list[Outgoing]:
         """Returns what must be published now."""
         sent: list[Outgoing] = []
-        remembered = self._remembered.take(told)
-        while told or strays:
-            batch = Batch(
-                self._registry,
-                self._namespace,
-                self._name,
-                told,
-                await self._loaded(told, remembered),
-                remembered,
-            )
-            self._probe("loaded")
-            for message, reason in strays:
-                batch.bury(message, message_id(message), reason)
+        remembered = self._remembered.take(taken.told)
+        refused: frozenset[tuple[UUID, LearntKey]] = frozenset()
+        while taken.told or taken.strays or taken.ahead:
+            batch = await self._batch(taken, remembered, refused)
+            remembered = {}
             published, self._published = self._published, []
             commit = batch.decide(published)
-            lost = await self._store.commit(commit)
+            try:
+                lost = await self._store.commit(commit)
+            except KeysTaken as clash:
+                _LOG.warning("%s", clash)
+                refused |= clash.claims
+                self._published += published
+                continue
             self._probe("committed")
             self._report(commit, lost)
+            if batch.expected:
+                self.expected = True
+                self._woken(None)
             sent += [message for saga_id, message in commit.outbox if saga_id not in lost]
             self._remembered.keep(saga for saga in commit.aggregates if saga.id not in lost)
-            told = {saga_id: told[saga_id] for saga_id in (*lost, *batch.doubtful)}
-            strays, remembered = (), {}
+            taken = Sorted({saga_id: taken.told[saga_id] for saga_id in (*lost, *batch.doubtful)})
         return sent
+
+    async def _batch(
+        self,
+        taken: Sorted,
+        remembered: Mapping[UUID, SagaAggregate],
+        refused: Collection[tuple[UUID, LearntKey]],
+    ) -> Batch:
+        loaded = await self._loaded(taken.told, remembered)
+        batch = Batch(self._registry, self._namespace, self._name, taken.told, loaded, remembered, refused)
+        self._probe("loaded")
+        for message, reason in taken.strays:
+            batch.stray(message, reason)
+        for event, version in taken.ahead:
+            batch.unheard(event, version)
+        return batch
 
     async def _loaded(self, told: Iterable[UUID], remembered: Mapping[UUID, SagaAggregate]) -> Loaded:
         missing = [saga_id for saga_id in told if saga_id not in remembered]
@@ -137,21 +152,6 @@ class Deciding:
             return Loaded(self._now(), remembered, {}, frozenset())
         loaded = await self._store.load(missing)
         return replace(loaded, aggregates={**loaded.aggregates, **remembered})
-
-    def _route(
-        self, messages: Sequence[Incoming]
-    ) -> tuple[dict[UUID, list[Told]], list[tuple[Incoming, str]]]:
-        told: dict[UUID, list[Told]] = {}
-        strays: list[tuple[Incoming, str]] = []
-        for message in messages:
-            try:
-                routed = route(message, self._registry, self._namespace, self._known_types)
-            except (Unroutable, InvalidMessage) as error:
-                strays.append((message, str(error)))
-                continue
-            if isinstance(routed, Routed):
-                told.setdefault(routed.saga_id, []).append(routed)
-        return told, strays
 
     def _report(self, commit: Commit, lost: Iterable[UUID]) -> None:
         wake_ups = [row.wake_up for row in commit.rows if row.wake_up is not None]

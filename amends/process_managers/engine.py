@@ -69,6 +69,7 @@ class Engine:
             probe=probe,
         )
         self._stop = asyncio.Event()
+        self._nudged: asyncio.Future[None] | None = None
         self._room = asyncio.Semaphore(_UNDER_WAY)
         self._offset: timedelta | None = None  # how far the database's clock is ahead of ours
         self._next_due: datetime | None = None
@@ -123,12 +124,15 @@ class Engine:
             self._offset = (await self._store.load(())).now - self._clock.now()
         if self._next_housekeeping is None or self._now() >= self._next_housekeeping:
             await self._housekeeping()
+        elif self._deciding.expected:
+            await self._take_held()
         return await self._take_due()
 
     async def _receive(self, stopping: asyncio.Future[Any]) -> Sequence[Incoming]:
         receiving = asyncio.ensure_future(self._inbox.receive(self._batch_size, self._patience()))
+        self._nudged = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait((receiving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((receiving, stopping, self._nudged), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             receiving.cancel()
             raise
@@ -139,6 +143,8 @@ class Engine:
 
     def _patience(self) -> float:
         """Seconds until something must be done even where no message comes."""
+        if self._deciding.expected:
+            return 0.0
         times = [time for time in (self._next_due, self._next_housekeeping) if time is not None]
         now = self._now()
         patience = max(0.0, (min(times, default=now) - now).total_seconds())
@@ -148,8 +154,14 @@ class Engine:
         """The database's time, as far as this worker can tell without asking."""
         return self._clock.now() + (self._offset or timedelta(0))
 
-    def _wake_up_at(self, wake_up: datetime) -> None:
-        self._next_due = min(self._next_due, wake_up) if self._next_due else wake_up
+    def _wake_up_at(self, wake_up: datetime | None) -> None:
+        """A batch that was under way meanwhile has something to be done at this time; None: at once."""
+        if wake_up is not None:
+            if self._next_due is not None and self._next_due <= wake_up:
+                return
+            self._next_due = wake_up
+        if self._nudged is not None and not self._nudged.done():
+            self._nudged.set_result(None)
 
     async def _housekeeping(self) -> None:
         """Take over what a worker that died left behind. At the start it is anything, later what is overdue."""
@@ -161,11 +173,15 @@ class Engine:
             await self._deciding.flush()
             if not published:
                 break
-        while held := await self._store.take_held(self._registry.held, self._batch_size):
-            await self._deciding.handle([item.message for item in held], (), NEVER)
-            await self._store.unhold([item.message_id for item in held])
+        await self._take_held()
         self._next_housekeeping = self._now() + HOUSEKEEPING
         self._next_due = self._now()
+
+    async def _take_held(self) -> None:
+        """Handle held messages that need not wait any more."""
+        self._deciding.expected = False
+        while held := await self._store.take_held(self._registry.held, self._batch_size):
+            await self._deciding.handle([item.message for item in held], (), NEVER)
 
     async def _take_due(self) -> Sequence[UUID]:
         if self._next_due is None or self._now() < self._next_due:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
+from amends.domain.correlation import Correlation
 from amends.domain.definition import Definition
 from amends.domain.events import JsonObject
 from amends.domain.wire import event_subject, reply_subjects
@@ -23,6 +25,13 @@ class Registry:
                     "give one of them another name or version"
                 )
             self._held[held] = definition
+        self._asked = {(d.name, subject) for d in self._held.values() for subject in d.reply_subjects()}
+        # The newest version that listens to a subject tells how its events find their sagas.
+        self._heard = {
+            (name, each.event.subject): (definition, each)
+            for (name, _), definition in sorted(self._held.items(), key=itemgetter(0))
+            for each in definition.listens
+        }
 
     @property
     def held(self) -> Sequence[tuple[str, int]]:
@@ -42,6 +51,14 @@ class Registry:
         """The definition under which new sagas of the type start."""
         return self._held[saga, max(version for name, version in self._held if name == saga)]
 
+    def hears(self, saga: str, subject: str) -> tuple[Definition, Correlation] | None:
+        """The newest version held of the type that listens to events on this subject, and how they find sagas."""
+        return self._heard.get((saga, subject))
+
+    def asks(self, saga: str, subject: str) -> bool:
+        """Whether a version held of the type sends commands that are answered on this subject."""
+        return (saga, subject) in self._asked
+
     def shapes(self) -> Sequence[JsonObject]:
         """The shapes of all that is held, to be recorded."""
         return [definition.shape() for definition in self._held.values()]
@@ -53,18 +70,28 @@ def start_filter(namespace: str, definition: Definition) -> tuple[str, ...]:
 
 
 def reply_filter(namespace: str, saga: str, shapes: Iterable[JsonObject]) -> tuple[str, ...]:
-    """The subjects of every reply to any version of the type that was ever recorded.
+    """The subjects of all that any version of the type that was ever recorded waits for: answers and events.
 
     It is the union over what is recorded, not over what this worker holds: old sagas must still be heard.
     """
-    subjects = {
-        event_subject(namespace, subject)
+    subjects = {subject for shape in shapes if shape["saga"] == saga for subject in _awaited(shape)}
+    return tuple(sorted(event_subject(namespace, subject) for subject in subjects))
+
+
+def listening_version(saga: str, subject: str, shapes: Iterable[JsonObject]) -> int | None:
+    """The newest recorded version of the type that listens to this subject, without namespace."""
+    versions = [
+        int(shape["version"])
         for shape in shapes
-        if shape["saga"] == saga
-        for step in shape["steps"]
-        for asking in (step["forward"], step["compensation"])
-        if asking is not None
-        for command in asking["commands"]
-        for subject in reply_subjects(command["subject"], command["reply"])
-    }
-    return tuple(sorted(subjects))
+        if shape["saga"] == saga and any(each["subject"] == subject for each in shape.get("listens", ()))
+    ]
+    return max(versions, default=None)
+
+
+def _awaited(shape: JsonObject) -> Iterator[str]:
+    for step in shape["steps"]:
+        for asking in (step["forward"], step["compensation"]):
+            for command in asking["commands"] if asking is not None else ():
+                yield from reply_subjects(command["subject"], command["reply"])
+    for each in shape.get("listens", ()):
+        yield each["subject"]

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import unquote
 from uuid import UUID
 
 from pydantic_core import from_json
 
-from amends.domain.definition import InvalidMessage
+from amends.domain.correlation import Correlation, LearntKey, NoKey, key_of
+from amends.domain.definition import Definition, InvalidMessage, read
 from amends.domain.identity import message_id as message_id_of
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Input, Reply, Start
+from amends.domain.inputs import Arrival, Input, Reply, Start
 from amends.domain.wire import (
     ATTEMPT,
     CAUSATION_ID,
     CE_ID,
     DIRECTION,
     IDEMPOTENCY_KEY,
+    KEY,
     NATS_MSG_ID,
     OUTCOME,
     ROUND,
@@ -27,6 +30,7 @@ from amends.domain.wire import (
     STEP,
     TRACEPARENT,
     Outcome,
+    event_subject,
 )
 from amends.infrastructure.ports import Incoming
 from amends.process_managers.errors import Unroutable
@@ -36,11 +40,15 @@ START: Final = "start-"
 REPLIES: Final = "saga-"
 _LONGEST: Final = 1e9  # seconds, some thirty years
 _CLAIMS: Final = (STEP, DIRECTION, ROUND, ATTEMPT, IDEMPOTENCY_KEY)
+NOBODY: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A message with the saga that it is for; `definition` is the version that a start begins under."""
+    """A message with the saga that it is for; `definition` is the version that a start begins under.
+
+    An event names its saga by `key`; where that is a further key, `sought` is to be found before the saga is known.
+    """
 
     message: Incoming
     message_id: str
@@ -48,18 +56,60 @@ class Routed:
     saga_id: UUID
     given: Input
     definition: int = 0
+    correlation: Correlation | None = None
+    key: str = ""
+    sought: LearntKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """An event on a subject that no version of its saga type listens to which is held here."""
+
+    message: Incoming
+    message_id: str
+    saga: str
+    subject: str
 
 
 def route(
     message: Incoming, registry: Registry, namespace: str, known_types: Collection[str]
-) -> Routed | None:
+) -> Routed | Unheard | None:
     """Whose message it is; None where another type's consumer handles it. Raises `Unroutable`, `InvalidMessage`.
 
-    Which consumer delivered it tells whether a message starts a saga or answers one, and of which type.
+    Which consumer delivered it tells whether a message starts a saga or is for one, and of which type. It answers
+    a command of that type where its headers say so; else it is an event, if the type listens to its subject.
     """
     if message.consumer.startswith(START):
-        return _start(message, registry, namespace, message.consumer.removeprefix(START))
-    return _reply(message, message.consumer.removeprefix(REPLIES), known_types)
+        return _start(message, registry, namespace, saga_of(message))
+    saga, named = saga_of(message), _named(message)
+    if named in ("", saga) and CAUSATION_ID in message.headers:
+        return _reply(message, saga)
+    subject = message.subject.removeprefix(event_subject(namespace, ""))
+    heard = registry.hears(saga, subject)
+    if heard is not None:
+        return _event(message, saga, namespace, *heard)
+    if not registry.asks(saga, subject):
+        return Unheard(message, message_id(message), saga, subject)
+    astray(message, saga, known_types)
+    return None
+
+
+def astray(message: Incoming, saga: str, known_types: Collection[str]) -> None:
+    """Raises `Unroutable` for a message that answers no command and is no event, unless another type handles it."""
+    named = _named(message)
+    if named in ("", saga):
+        _uuid(message.headers, SAGA_ID)
+        _outcome(message.headers)
+        _uuid(message.headers, CAUSATION_ID)
+    elif named not in known_types:
+        raise Unroutable(
+            f"expected {SAGA} to name a saga type that was ever run here, got {message.headers[SAGA]!r}"
+        )
+
+
+def saga_of(message: Incoming) -> str:
+    """The saga type whose consumer delivered the message."""
+    return message.consumer.removeprefix(START).removeprefix(REPLIES)
 
 
 def message_id(message: Incoming) -> str:
@@ -87,13 +137,41 @@ def _start(message: Incoming, registry: Registry, namespace: str, saga: str) -> 
     return Routed(message, start.message_id, saga, identity, start, definition.version)
 
 
-def _reply(message: Incoming, saga: str, known_types: Collection[str]) -> Routed | None:
+def _event(
+    message: Incoming, saga: str, namespace: str, definition: Definition, correlation: Correlation
+) -> Routed:
     headers = message.headers
-    named = headers.get(SAGA, "").partition("@")[0]
-    if named and named != saga:
-        if named in known_types:
-            return None
-        raise Unroutable(f"expected {SAGA} to name a saga type that was ever run here, got {headers[SAGA]!r}")
+    subject = correlation.event.subject
+    arrival = Arrival(message_id(message), subject, message.body, headers.get(TRACEPARENT, ""))
+    routed = Routed(message, arrival.message_id, saga, NOBODY, arrival, definition.version, correlation)
+    if not correlation.key and not correlation.header and _named(message) == saga and SAGA_ID in headers:
+        return replace(routed, saga_id=_uuid(headers, SAGA_ID), key=headers[SAGA_ID])
+    key = _key(message, correlation)
+    if correlation.known_as:
+        return replace(routed, key=key, sought=LearntKey(saga, correlation.known_as, key))
+    return replace(routed, key=key, saga_id=saga_id(namespace, saga, key))
+
+
+def _key(message: Incoming, correlation: Correlation) -> str:
+    if correlation.key:
+        try:
+            return key_of(read(correlation.event, message.body), correlation.key)
+        except NoKey as error:
+            raise Unroutable(str(error)) from None
+    name = correlation.header or KEY
+    came = message.headers.get(name, "")
+    if not came:
+        raise Unroutable(f"expected the header {name} to name the occurrence; it is missing")
+    return unquote(came)
+
+
+def _named(message: Incoming) -> str:
+    """The saga type that the headers name, or nothing."""
+    return message.headers.get(SAGA, "").partition("@")[0]
+
+
+def _reply(message: Incoming, saga: str) -> Routed:
+    headers = message.headers
     identity = _uuid(headers, SAGA_ID)
     outcome = _outcome(headers)
     refusal = _refusal(message.body) if outcome is not Outcome.SUCCEEDED else {}

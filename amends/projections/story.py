@@ -142,6 +142,18 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.CancelRequested: lambda v: f"{v.by} asked to cancel: {v.reason}",
     e.SagaSuspended: lambda v: f"{v.by} suspended it: {v.reason}",
     e.SagaResumed: lambda v: f"{v.by} resumed it: {v.reason}",
+    e.EventHandled: lambda v: f"heard of {v.subject}",
+    e.EventPassedOver: lambda v: f"heard of {v.subject}, from which nothing follows: {v.reason}",
+    e.EventPublished: lambda v: f"published the event {v.subject}",
+    e.TimeoutRequested: lambda v: f"set the timeout {v.name!r} to {v.due:%Y-%m-%d %H:%M:%S} UTC",
+    e.TimeoutCancelled: lambda v: f"took back the timeout {v.name!r}",
+    e.TimeoutFired: lambda v: f"the timeout {v.name!r} came",
+    e.CompletionRequested: lambda _: (
+        "has nothing more to decide, and completes when all that it sent is answered"
+    ),
+    e.KeyLearnt: lambda v: f"is known by {v.name} {v.value}, too",
+    e.KeyClashed: lambda v: f"cannot be known by {v.name} {v.value}, which another saga has; needs a person",
+    e.SendRequested: lambda v: f"decided to send {v.subject}, as {v.step}",
     e.StepSkipped: lambda v: f"{v.step} was skipped: there is nothing to ask for",
     e.StepGivenUp: lambda v: f"{v.step} was given up: it will not be tried again",
     e.CompensationPassedOver: lambda v: f"{v.step} needs no undoing: {v.reason}",

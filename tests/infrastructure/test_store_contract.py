@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import pytest
 
 from amends.domain.aggregate import SagaAggregate
+from amends.domain.correlation import LearntKey
 from amends.domain.errors import UnreadableEvent
 from amends.domain.history import verify
 from amends.infrastructure.broker import Mark
 from amends.infrastructure.memory.store import MemoryStore
-from amends.infrastructure.ports import Commit, Incoming
+from amends.infrastructure.ports import Commit, Handled, Held, Incoming, KeysTaken, Unclaimed
 from amends.infrastructure.postgres.store import PostgresStore, migrate_store
 from amends.infrastructure.shapes import ShapeDiffers
 from tests.conftest import DatabaseFrom
@@ -39,6 +40,7 @@ from tests.infrastructure.store_data import (
 
 AnyStore: TypeAlias = MemoryStore | PostgresStore
 EXPIRED = timedelta(0)
+PAYMENT = LearntKey("order", "payment", "p1")
 
 
 class SystemClock:
@@ -330,8 +332,123 @@ async def test_messages_for_a_version_wait_until_somebody_holds_it(store: AnySto
     await store.commit(Commit(held=[held("m1", definition=1)]))
     assert await store.take_held(HELD_HERE, 10) == waiting[1:]
     assert await store.take_held([("order", 2), ("order", 1)], 2) == waiting[:2]
-    await store.unhold(["m1", "unknown"])
+    assert [each.message.held for each in await store.take_held(HELD_HERE, 10)] == ["version", "version"]
+    await store.commit(Commit(handled=[Handled("m1", "order", None), Handled("unknown", "order", None)]))
     assert await store.take_held(HELD_HERE, 10) == waiting[2:]
+
+
+async def test_a_message_waits_once_for_each_saga_type(store: AnyStore) -> None:
+    both = [held("m1"), replace(held("m1"), saga="invoice")]
+    await store.commit(Commit(held=both))
+    assert await store.take_held([*HELD_HERE, ("invoice", 1)], 10) == both
+    await store.commit(Commit(handled=[Handled("m1", "invoice", None)]))
+    assert await store.take_held([*HELD_HERE, ("invoice", 1)], 10) == both[:1]
+
+
+async def test_a_held_message_waits_on_where_its_saga_was_changed_by_another_worker(store: AnyStore) -> None:
+    saga = started()
+    message = held("m2", saga.id)
+    await store.commit(replace(new(saga), held=[message]))
+    saga.append([skipped()])
+    late = replace(batch((saga, 7)), handled=[Handled("m2", "order", saga.id)])
+    assert await store.commit(late) == {saga.id}
+    assert await store.take_held(HELD_HERE, 10) == [message]
+
+
+async def test_a_held_message_may_be_held_again_for_another_reason(store: AnyStore) -> None:
+    await store.commit(Commit(held=[held("m1")]))
+    again = held("m1", definition=2)
+    await store.commit(Commit(handled=[Handled("m1", "order", None)], held=[again]))
+    assert await store.take_held([("order", 2)], 10) == [again]
+
+
+# Events that find no saga
+
+
+def early(message_id: str, until: datetime, **fields: Any) -> Held:
+    return replace(held(message_id, why="early"), until=until, **fields)
+
+
+async def test_an_early_event_waits_until_its_saga_has_started(store: AnyStore) -> None:
+    saga = started()
+    waiting = early("m1", datetime.now(UTC) + HOUR, saga_id=saga.id)
+    await store.commit(Commit(held=[waiting]))
+    assert await store.take_held(HELD_HERE, 10) == []
+    await store.commit(new(saga))
+    assert await store.take_held([("invoice", 1)], 10) == []
+    assert await store.take_held([("order", 2)], 10) == [waiting]  # the saga's version is told by the saga
+
+
+async def test_an_early_event_waits_until_a_saga_has_learnt_its_key(store: AnyStore) -> None:
+    saga = started()
+    waiting = early("m1", datetime.now(UTC) + HOUR, sought=PAYMENT)
+    await store.commit(Commit(held=[waiting]))
+    await store.commit(replace(new(saga), keys=[(saga.id, replace(PAYMENT, value="p2"))]))
+    assert await store.take_held(HELD_HERE, 10) == []
+    saga.append([skipped()])
+    await store.commit(replace(batch((saga, 1)), keys=[(saga.id, PAYMENT)]))
+    assert await store.take_held(HELD_HERE, 10) == [waiting]
+
+
+async def test_an_early_event_that_has_waited_long_enough_comes_back(store: AnyStore) -> None:
+    over, not_yet = early("m1", NOW - SECOND), early("m2", datetime.now(UTC) + HOUR)
+    await store.commit(Commit(held=[over, not_yet]))
+    assert await store.take_held(HELD_HERE, 10) == [over]
+
+
+async def test_what_became_of_events_without_a_saga_is_kept_for_auditors(store: AnyStore) -> None:
+    kept = Unclaimed("m1", "order", "payments.charged", "o\u0000", "kept")
+    ignored = Unclaimed("m2", "order", "payments.charged", "o2", "ignored")
+    await store.commit(Commit(unclaimed=[kept, ignored]))
+    await store.commit(Commit(unclaimed=[kept, replace(kept, became="dead")]))
+    found = await store.unclaimed(10)
+    assert [(each.message_id, each.became) for each in found] == [("m1", "dead"), ("m2", "ignored")]
+    assert found[0].key == "o\N{REPLACEMENT CHARACTER}"
+    assert await store.unclaimed(1) == found[:1]
+
+
+# Keys learnt on the way
+
+
+async def test_a_saga_is_found_by_a_key_that_it_learnt(store: AnyStore) -> None:
+    saga = started()
+    odd = replace(PAYMENT, value="p\u0000")
+    await store.commit(replace(new(saga), keys=[(saga.id, PAYMENT), (saga.id, odd), (saga.id, PAYMENT)]))
+    others = [replace(PAYMENT, saga="invoice"), replace(PAYMENT, name="parcel"), replace(PAYMENT, value="")]
+    assert await store.find([PAYMENT, odd, *others]) == {PAYMENT: saga.id, odd: saga.id}
+    assert await store.find([]) == {}
+
+
+async def test_a_key_belongs_to_one_saga_and_nothing_is_saved_where_two_claim_it(store: AnyStore) -> None:
+    first, second, other = started("o1"), started("o2"), started("o3")
+    await store.commit(replace(new(first), keys=[(first.id, PAYMENT)]))
+    with pytest.raises(KeysTaken) as refused:
+        await store.commit(
+            replace(new(second, other), keys=[(second.id, PAYMENT)], outbox=[(None, outgoing())])
+        )
+    assert refused.value.claims == {(second.id, PAYMENT)}
+    assert await store.find([PAYMENT]) == {PAYMENT: first.id}
+    assert [row.key for row in await store.saga_rows()] == ["o1"]
+    assert await store.unpublished(10, EXPIRED) == []
+    first.append([skipped()])
+    assert await store.commit(replace(batch((first, 1)), keys=[(first.id, PAYMENT)])) == frozenset()
+
+
+async def test_of_two_sagas_that_claim_a_key_at_once_one_is_refused(store: AnyStore) -> None:
+    first, second = started("o1"), started("o2")
+    with pytest.raises(KeysTaken) as refused:
+        await store.commit(replace(new(first, second), keys=[(first.id, PAYMENT), (second.id, PAYMENT)]))
+    assert len(refused.value.claims) == 1
+    assert await store.find([PAYMENT]) == {}
+
+
+async def test_a_saga_that_was_changed_by_another_worker_learns_nothing(store: AnyStore) -> None:
+    saga = started()
+    await store.commit(new(saga))
+    saga.append([skipped()])
+    late = replace(batch((saga, 7)), keys=[(saga.id, PAYMENT)])
+    assert await store.commit(late) == {saga.id}
+    assert await store.find([PAYMENT]) == {}
 
 
 async def test_a_saga_in_quarantine_is_left_alone_until_it_is_released(store: AnyStore) -> None:

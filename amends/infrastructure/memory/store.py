@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
+from amends.domain.correlation import LearntKey
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read
 from amends.domain.state import Status
@@ -19,9 +20,11 @@ from amends.infrastructure.ports import (
     Due,
     Held,
     Incoming,
+    KeysTaken,
     Loaded,
     Outgoing,
     SagaRow,
+    Unclaimed,
 )
 from amends.infrastructure.shapes import compare, plain
 from amends.infrastructure.storable import storable
@@ -58,7 +61,9 @@ class MemoryStore:
         self._log: list[tuple[datetime, Recorded]] = []
         self._sagas: dict[UUID, _Saga] = {}
         self._outbox: dict[str, tuple[datetime, Outgoing]] = {}
-        self._held: dict[str, Held] = {}
+        self._held: dict[tuple[str, str], Held] = {}
+        self._keys: dict[LearntKey, UUID] = {}
+        self._unclaimed: dict[tuple[str, str], Unclaimed] = {}
         self._shapes: dict[tuple[str, int], JsonObject] = {}
 
     async def load(self, saga_ids: Collection[UUID]) -> Loaded:
@@ -80,6 +85,7 @@ class MemoryStore:
     async def commit(self, commit: Commit) -> frozenset[UUID]:
         events = [event for aggregate in commit.aggregates for event in aggregate.collect_events()]
         conflicts = frozenset(row.saga_id for row in commit.rows if self._is_conflict(row))
+        self._learn([claim for claim in commit.keys if claim[0] not in conflicts])
         for row in commit.rows:
             if row.saga_id not in conflicts:
                 self._sagas[row.saga_id] = _Saga(replace(row, key=storable(row.key)))
@@ -92,8 +98,7 @@ class MemoryStore:
                 self._outbox.setdefault(storable(message.message_id), (self._clock.now(), message))
         for letter in commit.dead:
             self.dead.setdefault(storable(letter.message_id), letter)
-        for held in commit.held:
-            self._held.setdefault(storable(held.message_id), _as_stored(held))
+        self._hold(commit, conflicts)
         for saga_id, error in commit.quarantined.items():
             self._quarantine(saga_id, storable(error), commit.held)
         await self.published(commit.published)
@@ -138,15 +143,13 @@ class MemoryStore:
         return [plain(shape) for _, shape in sorted(self._shapes.items(), key=lambda item: item[0])]
 
     async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
-        return [
-            held
-            for held in self._held.values()
-            if (held.saga, held.definition) in definitions and not self._is_quarantined(held.saga_id)
-        ][:limit]
+        return [held for held in self._held.values() if self._waits_no_more(held, definitions)][:limit]
 
-    async def unhold(self, message_ids: Collection[str]) -> None:
-        for message_id in message_ids:
-            self._held.pop(storable(message_id), None)
+    async def find(self, keys: Collection[LearntKey]) -> Mapping[LearntKey, UUID]:
+        return {key: self._keys[_key(key)] for key in keys if _key(key) in self._keys}
+
+    async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
+        return list(reversed(self._unclaimed.values()))[:limit]
 
     async def release(self, saga_id: UUID) -> bool:
         """End a saga's quarantine; its held messages come with `take_held` again. False: it was in none."""
@@ -200,6 +203,35 @@ class MemoryStore:
             counts[kind] = counts.get(kind, 0) + 1
         return counts
 
+    def _learn(self, claims: Sequence[tuple[UUID, LearntKey]]) -> None:
+        learnt: dict[LearntKey, UUID] = {}
+        for saga_id, key in claims:
+            learnt.setdefault(_key(key), self._keys.get(_key(key), saga_id))
+        if refused := [(saga_id, key) for saga_id, key in claims if learnt[_key(key)] != saga_id]:
+            raise KeysTaken(refused)
+        self._keys |= learnt
+
+    def _hold(self, commit: Commit, conflicts: Collection[UUID]) -> None:
+        for done in commit.handled:
+            if done.saga_id not in conflicts:
+                self._held.pop((storable(done.message_id), done.saga), None)
+        for held in commit.held:
+            self._held.setdefault((storable(held.message_id), held.saga), _as_stored(held))
+        for each in commit.unclaimed:
+            kept = replace(each, message_id=storable(each.message_id), key=storable(each.key))
+            self._unclaimed.pop((kept.message_id, kept.saga), None)
+            self._unclaimed[kept.message_id, kept.saga] = kept
+
+    def _waits_no_more(self, held: Held, definitions: Collection[tuple[str, int]]) -> bool:
+        if self._is_quarantined(held.saga_id):
+            return False
+        if held.why != "early":
+            return (held.saga, held.definition) in definitions
+        if all(held.saga != saga for saga, _ in definitions):
+            return False
+        over = held.until is not None and held.until <= self._clock.now()
+        return over or held.saga_id in self._events or held.sought in self._keys
+
     def _is_quarantined(self, saga_id: UUID | None) -> bool:
         saga = self._sagas.get(saga_id) if saga_id else None
         return saga is not None and saga.error is not None
@@ -251,5 +283,17 @@ def _as_stored(held: Held) -> Held:
         message.received,
         message.sequence,
         consumer=message.consumer,
+        held=held.why,
     )
-    return replace(held, message=kept, message_id=storable(held.message_id), error=storable(held.error))
+    return replace(
+        held,
+        message=kept,
+        message_id=storable(held.message_id),
+        error=storable(held.error),
+        sought=held.sought and _key(held.sought),
+    )
+
+
+def _key(key: LearntKey) -> LearntKey:
+    """The key as a database keeps it."""
+    return replace(key, value=storable(key.value))

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from psycopg import Cursor
 from psycopg.rows import DictRow
 
+from amends.domain.correlation import LearntKey
 from amends.domain.history import Recorded
-from amends.infrastructure.ports import Commit, DeadLetter, Held, Incoming, Outgoing, SagaRow
+from amends.infrastructure.ports import (
+    Commit,
+    DeadLetter,
+    Handled,
+    Held,
+    Incoming,
+    KeysTaken,
+    Outgoing,
+    SagaRow,
+    Unclaimed,
+)
 from amends.infrastructure.postgres.queries import load
 from amends.infrastructure.storable import storable
 
@@ -39,19 +51,42 @@ class Batch:
         return self._events
 
     def save(self, cursor: Cursor[DictRow], schema: str) -> None:
-        """Everything but the events, in the cursor's transaction. Sagas' rows first: they show conflicts."""
+        """Everything but the events, in the cursor's transaction. Sagas' rows first: they show conflicts.
+
+        Raises KeysTaken.
+        """
         commit = self.commit
         if commit.rows:
             self._run(cursor, schema, "save_rows", _rows(commit.rows))
             won = {row["saga_id"] for row in cursor.fetchall()}
             self.conflicts = frozenset(row.saga_id for row in commit.rows if row.saga_id not in won)
+        keys = [(saga, key) for saga, key in commit.keys if saga not in self.conflicts]
+        if keys:
+            self._learn(cursor, schema, keys)
+        self._save_messages(cursor, schema)
+
+    def _learn(self, cursor: Cursor[DictRow], schema: str, keys: Sequence[tuple[UUID, LearntKey]]) -> None:
+        self._run(cursor, schema, "save_keys", _keys(keys))
+        owners = {
+            LearntKey(row["saga"], row["name"], row["value"]): row["saga_id"] for row in cursor.fetchall()
+        }
+        if refused := [claim for claim in keys if owners[as_stored(claim[1])] != claim[0]]:
+            raise KeysTaken(refused)
+
+    def _save_messages(self, cursor: Cursor[DictRow], schema: str) -> None:
+        commit = self.commit
+        handled = [each for each in commit.handled if each.saga_id not in self.conflicts]
         outbox = [(saga, message) for saga, message in commit.outbox if saga not in self.conflicts]
         if outbox:
             self._run(cursor, schema, "save_outbox", _outbox(outbox))
         if commit.dead:
             self._run(cursor, schema, "save_dead_letters", _dead_letters(commit.dead))
+        if handled:
+            self._run(cursor, schema, "handled", _handled(handled))
         if commit.held:
             self._run(cursor, schema, "save_held", _held(commit.held))
+        if commit.unclaimed:
+            self._run(cursor, schema, "save_unclaimed", _unclaimed(commit.unclaimed))
         if commit.quarantined:
             self._run(cursor, schema, "quarantine", _quarantined(commit))
         if commit.published:
@@ -112,6 +147,45 @@ def _held(held: Sequence[Held]) -> Columns:
         "definitions": [each.definition for each in held],
         "whys": [each.why for each in held],
         "errors": [storable(each.error) for each in held],
+        "key_names": [each.sought and each.sought.name for each in held],
+        "key_values": [each.sought and storable(each.sought.value) for each in held],
+        "untils": [each.until for each in held],
+    }
+
+
+def as_stored(key: LearntKey) -> LearntKey:
+    """The key as the database keeps it."""
+    return replace(key, value=storable(key.value))
+
+
+def columns_of(keys: Sequence[LearntKey]) -> Columns:
+    return {
+        "sagas": [each.saga for each in keys],
+        "names": [each.name for each in keys],
+        "values": [storable(each.value) for each in keys],
+    }
+
+
+def _keys(keys: Sequence[tuple[UUID, LearntKey]]) -> Columns:
+    return columns_of([key for _, key in keys]) | {"ids": [saga for saga, _ in keys]}
+
+
+def _handled(handled: Sequence[Handled]) -> Columns:
+    return {
+        "ids": [storable(each.message_id) for each in handled],
+        "sagas": [storable(each.saga) for each in handled],
+    }
+
+
+def _unclaimed(unclaimed: Sequence[Unclaimed]) -> Columns:
+    # One message may come twice in a batch, and a row can be replaced only once in a statement.
+    latest = {(each.message_id, each.saga): each for each in unclaimed}.values()
+    return {
+        "ids": [storable(each.message_id) for each in latest],
+        "sagas": [storable(each.saga) for each in latest],
+        "subjects": [storable(each.subject) for each in latest],
+        "keys": [storable(each.key) for each in latest],
+        "became": [each.became for each in latest],
     }
 
 

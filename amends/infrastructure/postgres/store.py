@@ -14,13 +14,14 @@ from eventsourcing.persistence import IntegrityError
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
+from amends.domain.correlation import LearntKey
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read
 from amends.infrastructure.broker import MarkStore
-from amends.infrastructure.ports import Commit, Due, Held, Incoming, Loaded, Outgoing, SagaRow
+from amends.infrastructure.ports import Commit, Due, Held, Incoming, Loaded, Outgoing, SagaRow, Unclaimed
 from amends.infrastructure.postgres.application import SagaApplication
-from amends.infrastructure.postgres.batch import QUERIES, Batch
+from amends.infrastructure.postgres.batch import QUERIES, Batch, as_stored, columns_of
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
 from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.marks import PostgresMarks
@@ -132,13 +133,15 @@ class PostgresStore:
 
     async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
         rows = await self._query("take_held", {"limit": limit, **_versions(definitions)})
-        return [
-            Held(Incoming(subject, json.loads(headers), body, received, sequence, consumer=consumer), *rest)
-            for subject, headers, body, received, sequence, consumer, *rest in rows
-        ]
+        return [_held(*row) for row in rows]
 
-    async def unhold(self, message_ids: Collection[str]) -> None:
-        await self._query("unhold", {"ids": [storable(each) for each in message_ids]})
+    async def find(self, keys: Collection[LearntKey]) -> Mapping[LearntKey, UUID]:
+        rows = await self._query("find_keys", columns_of(list(keys)))
+        found = {LearntKey(saga, name, value): saga_id for saga, name, value, saga_id in rows}
+        return {key: found[as_stored(key)] for key in keys if as_stored(key) in found}
+
+    async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
+        return [Unclaimed(*row) for row in await self._query("unclaimed", {"limit": limit})]
 
     async def release(self, saga_id: UUID) -> bool:
         """End a saga's quarantine; its held messages come with `take_held` again. False: it was in none."""
@@ -228,6 +231,15 @@ class PostgresStore:
             cursor.execute(load(QUERIES, "save_shapes", self._schema), arguments)
             cursor.execute(load(QUERIES, "shapes", self._schema))
             compare(shapes, [shape for (shape,) in cursor])
+
+
+def _held(
+    subject: str, headers: str, body: bytes, received: datetime, sequence: int, consumer: str, *rest: Any
+) -> Held:
+    message_id, saga_id, saga, definition, why, error, key_name, key_value, until = rest
+    message = Incoming(subject, json.loads(headers), body, received, sequence, consumer=consumer, held=why)
+    sought = None if key_name is None else LearntKey(saga, key_name, key_value)
+    return Held(message, message_id, saga_id, saga, definition, why, error, sought, until)
 
 
 def _versions(definitions: Iterable[tuple[str, int]]) -> dict[str, list[Any]]:

@@ -1,0 +1,1 @@
+"""Process managers in the event-handler style: state, handlers, and what they decide."""

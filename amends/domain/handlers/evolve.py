@@ -1,0 +1,72 @@
+"""The part of the fold that serves the event-handler style: what was handled, sent, asked for and learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final
+
+from amends.domain import events as e
+from amends.domain.state import SagaState
+
+
+def _but(state: SagaState, **changes: Any) -> SagaState:
+    return state.but(handlers=state.handlers.but(**changes))
+
+
+def _handled(state: SagaState, event: e.EventHandled) -> SagaState:
+    known = state.handlers
+    return _but(state, handled=known.handled | {event.cause}, model=known.model | event.changed)
+
+
+def _passed_over(state: SagaState, event: e.EventPassedOver) -> SagaState:
+    return _but(state, handled=state.handlers.handled | {event.cause})
+
+
+def _send_requested(state: SagaState, event: e.SendRequested) -> SagaState:
+    return _but(state, sends=(*state.handlers.sends, event))
+
+
+def _published(state: SagaState, _: e.EventPublished) -> SagaState:
+    return _but(state, published=state.handlers.published + 1)
+
+
+def _timeout_requested(state: SagaState, event: e.TimeoutRequested) -> SagaState:
+    return _but(state, timeouts=MappingProxyType({**state.handlers.timeouts, event.name: event.due}))
+
+
+def _timeout_over(state: SagaState, event: e.TimeoutCancelled) -> SagaState:
+    left = {name: due for name, due in state.handlers.timeouts.items() if name != event.name}
+    return _but(state, timeouts=MappingProxyType(left))
+
+
+def _timeout_fired(state: SagaState, event: e.TimeoutFired) -> SagaState:
+    left = {name: due for name, due in state.handlers.timeouts.items() if name != event.name}
+    model = state.handlers.model | event.changed
+    return _but(state, timeouts=MappingProxyType(left), model=model)
+
+
+def _completing(state: SagaState, _: e.CompletionRequested) -> SagaState:
+    return _but(state, completing=True)
+
+
+def _key_learnt(state: SagaState, event: e.KeyLearnt) -> SagaState:
+    return _but(state, keys=state.handlers.keys | {(event.name, event.value)})
+
+
+def _key_clashed(state: SagaState, _: e.KeyClashed) -> SagaState:
+    return state
+
+
+EVOLVE_HANDLERS: Final[dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]]] = {
+    e.EventHandled: _handled,
+    e.EventPassedOver: _passed_over,
+    e.SendRequested: _send_requested,
+    e.EventPublished: _published,
+    e.TimeoutRequested: _timeout_requested,
+    e.TimeoutCancelled: _timeout_over,
+    e.TimeoutFired: _timeout_fired,
+    e.CompletionRequested: _completing,
+    e.KeyLearnt: _key_learnt,
+    e.KeyClashed: _key_clashed,
+}

@@ -1,0 +1,24 @@
+"""What handlers decided so far, as a saga in the event-handler style remembers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from amends.domain.events import JsonObject, SendRequested
+from amends.domain.value import Value
+
+
+@dataclass(frozen=True)
+class HandlerState(Value):
+    """Empty for a saga of steps. `handled` are the ids of the messages that were told to a handler."""
+
+    model: JsonObject = field(default_factory=dict[str, object])
+    sends: tuple[SendRequested, ...] = ()
+    timeouts: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    handled: frozenset[str] = frozenset()
+    keys: frozenset[tuple[str, str]] = frozenset()
+    published: int = 0
+    completing: bool = False

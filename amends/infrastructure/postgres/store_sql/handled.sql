@@ -1,0 +1,3 @@
+-- Forgets held messages that have been handled.
+DELETE FROM {schema}.held
+WHERE (message_id, saga) IN (SELECT * FROM unnest(%(ids)b::text[], %(sagas)b::text[]))

@@ -1,0 +1,111 @@
+"""A commit in the making."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from amends.domain.aggregate import SagaAggregate
+from amends.domain.correlation import LearntKey
+from amends.infrastructure.ports import (
+    Commit,
+    DeadLetter,
+    Handled,
+    Held,
+    Incoming,
+    Outgoing,
+    SagaRow,
+    Unclaimed,
+)
+from amends.process_managers import outgoing
+
+WHERE = "worker"
+"""The last part of `ns.dead.<where>` for messages that a worker gave up."""
+
+
+@dataclass
+class Draft:
+    """Collects what will be committed together; what was added since a `mark` can be taken back.
+
+    Of a message that comes out of the store's waiting table it is noted that it has been handled, whatever came
+    of it; it may be put there again in the same commit.
+    """
+
+    namespace: str
+    aggregates: list[SagaAggregate] = field(default_factory=list[SagaAggregate])
+    rows: list[SagaRow] = field(default_factory=list[SagaRow])
+    outbox: list[tuple[UUID | None, Outgoing]] = field(default_factory=list[tuple[UUID | None, Outgoing]])
+    dead: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    held: list[Held] = field(default_factory=list[Held])
+    quarantined: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
+    keys: list[tuple[UUID, LearntKey]] = field(default_factory=list[tuple[UUID, LearntKey]])
+    unclaimed: list[Unclaimed] = field(default_factory=list[Unclaimed])
+    handled: list[Handled] = field(default_factory=list[Handled])
+
+    def commit(self, published: Collection[str]) -> Commit:
+        """All of it."""
+        return Commit(
+            aggregates=self.aggregates,
+            rows=self.rows,
+            outbox=self.outbox,
+            dead=self.dead,
+            held=self.held,
+            quarantined=dict(self.quarantined),
+            published=published,
+            keys=self.keys,
+            unclaimed=self.unclaimed,
+            handled=self.handled,
+        )
+
+    def save(self, aggregate: SagaAggregate, before: int) -> None:
+        """Save the saga's new events; it had `before` of them."""
+        state = aggregate.state
+        assert state is not None
+        self.aggregates.append(aggregate)
+        self.rows.append(
+            SagaRow(
+                saga_id=aggregate.id,
+                saga=state.saga,
+                definition=state.definition,
+                key=state.key,
+                status=str(state.status),
+                version=aggregate.version,
+                expected=before,
+                wake_up=state.wake_up,
+            )
+        )
+
+    def bury(self, message: Incoming, message_id: str, reason: str) -> None:
+        """Make a dead letter of the message."""
+        letter = DeadLetter(message, message_id, WHERE, reason)
+        self.dead.append(letter)
+        self.outbox.append((None, outgoing.dead(self.namespace, letter)))
+
+    def let_go(self, message: Incoming, message_id: str, saga: str, saga_id: UUID | None) -> None:
+        """The message has been handled; nothing to note where it comes from the broker."""
+        if message.held:
+            self.handled.append(Handled(message_id, saga, saga_id))
+
+    def mark(self) -> Sequence[int]:
+        """How much there is."""
+        return [len(each) for each in self._lists()]
+
+    def take_back(self, mark: Sequence[int]) -> None:
+        """Leave what there was at the mark."""
+        for each, length in zip(self._lists(), mark, strict=True):
+            del each[length:]
+
+    def _lists(self) -> tuple[list[Any], ...]:
+        return (
+            self.aggregates,
+            self.rows,
+            self.outbox,
+            self.dead,
+            self.held,
+            self.quarantined,
+            self.keys,
+            self.unclaimed,
+            self.handled,
+        )
