@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, ClassVar, Generic, cast
 
 from pydantic import BaseModel, ConfigDict
@@ -52,9 +53,14 @@ class Command(Message, Generic[R]):
     @classmethod
     def reply_type(cls) -> type[Event]:
         """The event type that answers this command; `Done` where none was named."""
-        for base in cls.__mro__:
-            metadata = cast("dict[str, Any]", getattr(base, "__pydantic_generic_metadata__", {}))
-            if metadata.get("origin") is Command and metadata["args"]:
-                named = metadata["args"][0]
-                return cast("type[Event]", named) if isinstance(named, type) else Done
-        return Done
+        return _reply_type(cls)
+
+
+@cache
+def _reply_type(command: type[Command[Any]]) -> type[Event]:
+    for base in command.__mro__:
+        metadata = cast("dict[str, Any]", getattr(base, "__pydantic_generic_metadata__", {}))
+        if metadata.get("origin") is Command and metadata["args"]:
+            named = metadata["args"][0]
+            return cast("type[Event]", named) if isinstance(named, type) else Done
+    return Done

@@ -103,8 +103,8 @@ def pivot_passed(turn: Turn) -> bool:
 def _forwards(turn: Turn) -> bool:
     """Ask every step whose predecessors are done."""
     steps = turn.definition.steps
-    done = {step.name for step in steps if turn.state.step(step.name).done}
-    if len(done) == len(steps):
+    done = {name for name, known in turn.state.steps.items() if known.done}
+    if done >= turn.definition.graph.before.keys():
         turn.record(e.SagaCompleted)
         return False
     ready = [s for s in steps if s.name not in done and done.issuperset(s.after)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from uuid import UUID
 
@@ -163,6 +164,11 @@ class StepState(Value):
                 return self.close
 
 
+@lru_cache(maxsize=1024)
+def _unknown(name: str) -> StepState:
+    return StepState(name)
+
+
 @dataclass(frozen=True, slots=True)
 class CommandRef:
     """Where in a state a command id was found."""
@@ -202,7 +208,7 @@ class SagaState(Value):
 
     def step(self, name: str) -> StepState:
         """What is known of the step, which may be nothing yet."""
-        return self.steps.get(name) or StepState(name)
+        return self.steps.get(name) or _unknown(name)
 
     def find(self, command_id: UUID) -> CommandRef | None:
         """The attempt that has this command id, latest first."""

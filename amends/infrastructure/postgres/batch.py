@@ -1,15 +1,16 @@
-"""What is committed with the events of a batch: one statement for each table, however large the batch."""
+"""What is committed with the events of a batch: as few statements as for one saga, however large the batch."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from psycopg import Cursor
-from psycopg.rows import DictRow
+from eventsourcing.persistence import StoredEvent
+from psycopg import Connection
+from psycopg.rows import dict_row, scalar_row
+from pydantic_core import to_json
 
 from amends.domain.correlation import LearntKey
 from amends.domain.history import Recorded
@@ -50,50 +51,68 @@ class Batch:
     def collect_events(self) -> Sequence[Recorded]:
         return self._events
 
-    def save(self, cursor: Cursor[DictRow], schema: str) -> None:
-        """Everything but the events, in the cursor's transaction. Sagas' rows first: they show conflicts.
+    def save(
+        self, connection: Connection[Any], schema: str, channel: str, events: Sequence[StoredEvent]
+    ) -> None:
+        """All of it in one transaction, which is one statement where nothing out of the ordinary happened.
 
         Raises KeysTaken.
         """
         commit = self.commit
-        if commit.rows:
-            self._run(cursor, schema, "save_rows", _rows(commit.rows))
-            won = {row["saga_id"] for row in cursor.fetchall()}
-            self.conflicts = frozenset(row.saga_id for row in commit.rows if row.saga_id not in won)
-        keys = [(saga, key) for saga, key in commit.keys if saga not in self.conflicts]
-        if keys:
-            self._learn(cursor, schema, keys)
-        self._save_messages(cursor, schema)
+        if not any(
+            (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed, commit.quarantined)
+        ):
+            self._save(connection, schema, channel, events)
+            return
+        with connection.pipeline() as pipeline, connection.transaction():
+            self._save(connection, schema, channel, events)
+            self._learn(connection, schema)
+            for query, columns in self._others():
+                connection.execute(load(QUERIES, query, schema), columns, prepare=True, binary=True)
+            # Before the commit is sent, so that a violation shows as what it is.
+            pipeline.sync()
 
-    def _learn(self, cursor: Cursor[DictRow], schema: str, keys: Sequence[tuple[UUID, LearntKey]]) -> None:
-        self._run(cursor, schema, "save_keys", _keys(keys))
+    def _save(
+        self, connection: Connection[Any], schema: str, channel: str, events: Sequence[StoredEvent]
+    ) -> None:
+        commit = self.commit
+        columns: Columns = {
+            **_rows(commit.rows),
+            **_outbox(commit.outbox),
+            **events_columns(events),
+            "published": [storable(each) for each in commit.published],
+        }
+        cursor = connection.cursor(row_factory=scalar_row, binary=True)
+        names = {"schema": schema, "channel": channel}
+        cursor.execute(load(QUERIES, "save_batch", schema), columns | names, prepare=True)
+        # Rows show conflicts; what belongs to those sagas was left out.
+        self.conflicts = frozenset(cursor.fetchall())
+
+    def _learn(self, connection: Connection[Any], schema: str) -> None:
+        keys = [(saga, key) for saga, key in self.commit.keys if saga not in self.conflicts]
+        if not keys:
+            return
+        cursor = connection.cursor(row_factory=dict_row, binary=True)
+        cursor.execute(load(QUERIES, "save_keys", schema), _keys(keys), prepare=True)
         owners = {
             LearntKey(row["saga"], row["name"], row["value"]): row["saga_id"] for row in cursor.fetchall()
         }
         if refused := [claim for claim in keys if owners[as_stored(claim[1])] != claim[0]]:
             raise KeysTaken(refused)
 
-    def _save_messages(self, cursor: Cursor[DictRow], schema: str) -> None:
+    def _others(self) -> Iterator[tuple[str, Columns]]:
+        """Statements with their columns, for what seldom is part of a batch."""
         commit = self.commit
-        handled = [each for each in commit.handled if each.saga_id not in self.conflicts]
-        outbox = [(saga, message) for saga, message in commit.outbox if saga not in self.conflicts]
-        if outbox:
-            self._run(cursor, schema, "save_outbox", _outbox(outbox))
         if commit.dead:
-            self._run(cursor, schema, "save_dead_letters", _dead_letters(commit.dead))
-        if handled:
-            self._run(cursor, schema, "handled", _handled(handled))
+            yield "save_dead_letters", _dead_letters(commit.dead)
+        if handled := [each for each in commit.handled if each.saga_id not in self.conflicts]:
+            yield "handled", _handled(handled)
         if commit.held:
-            self._run(cursor, schema, "save_held", _held(commit.held))
+            yield "save_held", _held(commit.held)
         if commit.unclaimed:
-            self._run(cursor, schema, "save_unclaimed", _unclaimed(commit.unclaimed))
+            yield "save_unclaimed", _unclaimed(commit.unclaimed)
         if commit.quarantined:
-            self._run(cursor, schema, "quarantine", _quarantined(commit))
-        if commit.published:
-            self._run(cursor, schema, "published", {"ids": [storable(each) for each in commit.published]})
-
-    def _run(self, cursor: Cursor[DictRow], schema: str, query: str, columns: Columns) -> None:
-        cursor.execute(load(QUERIES, query, schema), columns, prepare=True, binary=True)
+            yield "quarantine", _quarantined(commit)
 
 
 def _rows(rows: Sequence[SagaRow]) -> Columns:
@@ -111,19 +130,29 @@ def _rows(rows: Sequence[SagaRow]) -> Columns:
 
 def _outbox(messages: Sequence[tuple[UUID | None, Outgoing]]) -> Columns:
     return {
-        "ids": [storable(each.message_id) for _, each in messages],
+        "message_ids": [storable(each.message_id) for _, each in messages],
         "deduplication_ids": [storable(each.deduplication_id) for _, each in messages],
-        "sagas": [saga for saga, _ in messages],
+        "message_sagas": [saga for saga, _ in messages],
         "subjects": [storable(each.subject) for _, each in messages],
-        "headers": [json.dumps(dict(each.headers)) for _, each in messages],
+        "headers": [to_json(each.headers).decode() for _, each in messages],
         "bodies": [each.body for _, each in messages],
+    }
+
+
+def events_columns(events: Sequence[StoredEvent]) -> Columns:
+    """The columns of these events, as the statements that append them name them."""
+    return {
+        "event_sagas": [event.originator_id for event in events],
+        "event_versions": [event.originator_version for event in events],
+        "topics": [event.topic for event in events],
+        "states": [event.state for event in events],
     }
 
 
 def _messages(messages: Sequence[Incoming]) -> Columns:
     return {
         "subjects": [storable(each.subject) for each in messages],
-        "headers": [json.dumps(dict(each.headers)) for each in messages],
+        "headers": [to_json(each.headers).decode() for each in messages],
         "bodies": [each.body for each in messages],
         "received": [each.received for each in messages],
         "sequences": [each.sequence for each in messages],

@@ -11,7 +11,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder
 from psycopg import Cursor
 from psycopg.rows import DictRow, tuple_row
 
-from amends.infrastructure.postgres.batch import QUERIES, Batch
+from amends.infrastructure.postgres.batch import QUERIES, Batch, events_columns
 from amends.infrastructure.postgres.datastore import SagaDatastore
 from amends.infrastructure.postgres.queries import load
 
@@ -52,34 +52,24 @@ class SagaRecorder(PostgresApplicationRecorder):
         conflict, it means that a saga's row and its history are out of step.
         """
         batch: Batch | None = kwargs.get("batch")
-        ids: list[int] = []
-        with (
-            self.datastore.get_connection() as connection,
-            connection.pipeline() as pipeline,
-            connection.transaction(),
-        ):
-            cursor = connection.cursor()
+        with self.datastore.get_connection() as connection:
             if batch is not None:
-                batch.save(cursor, self.datastore.schema)
-                stored_events = [e for e in stored_events if e.originator_id not in batch.conflicts]
-            if stored_events:
+                batch.save(connection, self.datastore.schema, self.channel_name, stored_events)
+                return None
+            if not stored_events:
+                return []
+            with connection.pipeline() as pipeline, connection.transaction():
+                cursor = connection.cursor()
                 self._append(cursor, stored_events)
                 # Before the commit is sent, so that a violation shows as what it is.
                 pipeline.sync()
-                ids = [row["notification_id"] for row in cursor.fetchall()]
-        return None if batch else ids
+                return [row["notification_id"] for row in cursor.fetchall()]
 
     def _append(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> None:
-        columns = {
-            "ids": [event.originator_id for event in events],
-            "versions": [event.originator_version for event in events],
-            "topics": [event.topic for event in events],
-            "states": [event.state for event in events],
-        }
         self._notify_channel(cursor)
         # As late as can be: from here to the commit this is the only transaction that appends.
         cursor.execute(self._lock, {"schema": self.datastore.schema}, prepare=True)
-        cursor.execute(self._insert, columns, prepare=True, binary=True)
+        cursor.execute(self._insert, events_columns(events), prepare=True, binary=True)
 
     def select_many(self, saga_ids: Iterable[UUID]) -> Sequence[StoredEvent]:
         """The events of all these sagas in one query, by saga and version."""

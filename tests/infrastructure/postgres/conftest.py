@@ -56,7 +56,7 @@ class Wire:
         self._target = f"{target['host']}/.s.PGSQL.{target.get('port', 5432)}"
         self._path = folder / ".s.PGSQL.5432"
         self.url = make_conninfo(database_url, host=str(folder), port=5432)
-        self.cut_at_commit = False
+        self.cut_at = b""  # break when the server answers what had these bytes in it
         self.cuts = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -93,8 +93,8 @@ class Wire:
     ) -> None:
         try:
             while data := await source.read(65536):
-                if forth and self.cut_at_commit and b"COMMIT\0" in data:
-                    self.cut_at_commit = False
+                if forth and self.cut_at and self.cut_at in data:
+                    self.cut_at = b""
                     committing.set()
                 elif not forth and committing.is_set():
                     self.cuts += 1  # it has committed; nobody hears of it
