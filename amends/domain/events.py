@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from amends.domain.wire import Direction
+from amends.domain.wire import Direction, Outcome
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -65,7 +65,9 @@ class CompensationStarted(SagaEvent, type="saga.compensating"):
 
 
 class SagaCompensated(SagaEvent, type="saga.compensated"):
-    pass
+    """All that had to be undone is undone; `by_hand` are the steps of which an operator said so."""
+
+    by_hand: tuple[str, ...] = ()
 
 
 class SagaReopened(SagaEvent, type="saga.reopened"):
@@ -158,6 +160,41 @@ class KeyClashed(SagaEvent, type="key.clashed"):
     value: str
 
 
+class UnresolvedKey(BaseModel):
+    """A key of which nobody knows whether the command under it took effect."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: str
+    direction: Direction
+    key: UUID
+
+
+class SagaFailed(OperatorAction, type="saga.failed"):
+    """An operator gave up on what was left; nothing more is asked, and a person must see to the rest.
+
+    `effects` are the steps that took effect and were not undone, `unresolved` the keys that nobody answered for.
+    """
+
+    effects: tuple[str, ...] = ()
+    unresolved: tuple[UnresolvedKey, ...] = ()
+
+
+class TimerRescheduled(OperatorAction, type="timer.rescheduled"):
+    """The timer of a step, or without one the deadline, now falls due at `due`."""
+
+    step: str = ""
+    direction: Direction = Direction.FORWARD
+    due: datetime
+
+
+class TimerCancelled(OperatorAction, type="timer.cancelled"):
+    """The timer of a step, or without one the deadline, no longer falls due at all."""
+
+    step: str = ""
+    direction: Direction = Direction.FORWARD
+
+
 class OfStep(SagaEvent):
     """What is common to the events of one step."""
 
@@ -166,6 +203,22 @@ class OfStep(SagaEvent):
 
 class StepSkipped(OfStep, type="step.skipped"):
     pass
+
+
+class StepSkippedByHand(OfStep, OperatorAction, type="step.skipped-by-hand"):
+    """The saga goes on behind the step. If a command was recorded, it may have happened, and counts so."""
+
+
+class StepSettledByHand(OfStep, OperatorAction, type="step.settled-by-hand"):
+    """An operator says what became of a step, or that what it did is undone."""
+
+    direction: Direction = Direction.FORWARD
+    outcome: Outcome
+    reply: JsonObject = {}
+
+
+class RetryRequested(OfStep, OperatorAction, type="command.retry-requested"):
+    direction: Direction = Direction.FORWARD
 
 
 class StepGivenUp(OfStep, type="step.given-up"):

@@ -87,6 +87,10 @@ def _resumed(state: SagaState, _: e.SagaResumed) -> SagaState:
     return state.but(suspended="")
 
 
+def _saga_failed(state: SagaState, _: e.SagaFailed) -> SagaState:
+    return state.but(status=Status.FAILED, suspended="")
+
+
 def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
     came = Outcome(event.came)
     step = state.step(event.step)
@@ -99,8 +103,20 @@ def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
     return _with_step(state, step).but(contradictions=state.contradictions + 1)
 
 
-def _skipped(state: SagaState, event: e.StepSkipped) -> SagaState:
+def _skipped(state: SagaState, event: e.StepSkipped | e.StepSkippedByHand) -> SagaState:
     return _with_step(state, state.step(event.step).but(skipped=True))
+
+
+def _settled_by_hand(state: SagaState, event: e.StepSettledByHand) -> SagaState:
+    step = state.step(event.step)
+    line = _closed(step.line(event.direction), event.outcome).but(retry=None, parked=False)
+    if event.direction is Direction.COMPENSATE:
+        step = step.but(by_hand=True)
+    elif event.outcome is Outcome.SUCCEEDED:
+        step = step.but(succeeded=True, reply=event.reply)
+    else:
+        line = line.but(error=event.reason)
+    return _with_step(state, _with_line(step, event.direction, line))
 
 
 def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
@@ -132,7 +148,8 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
             attempts=(attempt,),
         )
         rounds = (*line.rounds, opened)
-    return _with_step(state, _with_line(step, event.direction, line.but(rounds=rounds, retry=None)))
+    line = line.but(rounds=rounds, retry=None, moved=None, stopped="")
+    return _with_step(state, _with_line(step, event.direction, line))
 
 
 def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
@@ -176,7 +193,29 @@ def _timed_out(state: SagaState, event: e.CommandTimedOut) -> SagaState:
 
 def _retry_scheduled(state: SagaState, event: e.RetryScheduled) -> SagaState:
     step = state.step(event.step)
-    line = step.line(event.direction).but(retry=event.due)
+    line = step.line(event.direction).but(retry=event.due, moved=None, stopped="")
+    return _with_step(state, _with_line(step, event.direction, line))
+
+
+def _retry_requested(state: SagaState, event: e.RetryRequested) -> SagaState:
+    step = state.step(event.step)
+    line = step.line(event.direction).but(retry=event.at, moved=None, stopped="")
+    return _with_step(state, _with_line(step, event.direction, line))
+
+
+def _timer_rescheduled(state: SagaState, event: e.TimerRescheduled) -> SagaState:
+    if not event.step:
+        return state.but(deadline=event.due)
+    step = state.step(event.step)
+    line = step.line(event.direction).but(moved=event.due, stopped="")
+    return _with_step(state, _with_line(step, event.direction, line))
+
+
+def _timer_cancelled(state: SagaState, event: e.TimerCancelled) -> SagaState:
+    if not event.step:
+        return state.but(deadline=None)
+    step = state.step(event.step)
+    line = step.line(event.direction).but(stopped=event.reason)
     return _with_step(state, _with_line(step, event.direction, line))
 
 
@@ -235,6 +274,12 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.CancelRequested: _cancel_requested,
     e.SagaSuspended: _suspended,
     e.SagaResumed: _resumed,
+    e.SagaFailed: _saga_failed,
+    e.TimerRescheduled: _timer_rescheduled,
+    e.TimerCancelled: _timer_cancelled,
+    e.RetryRequested: _retry_requested,
+    e.StepSkippedByHand: _skipped,
+    e.StepSettledByHand: _settled_by_hand,
     e.StepSkipped: _skipped,
     e.StepGivenUp: _given_up,
     e.CompensationPassedOver: _passed_over,

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from amends.domain.events import JsonObject
-from amends.domain.wire import Outcome
+from amends.domain.wire import Direction, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,46 @@ class Suspend(Action):
 @dataclass(frozen=True, slots=True)
 class Resume(Action):
     """Go on, and decide all that came while it was suspended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry(Action):
+    """Send the next attempt of this step now; without a step, of all that wait for their next attempt."""
+
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip(Action):
+    """Go on behind this step without it."""
+
+    step: str = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(Action):
+    """This is what became of the step; with `direction` compensate: what it did is undone, or needs no undoing.
+
+    `outcome` is `succeeded` or `rejected`; `reply` what the service would have answered, where it succeeded.
+    """
+
+    step: str = field(kw_only=True)
+    outcome: Outcome = field(kw_only=True)
+    direction: Direction = field(default=Direction.FORWARD, kw_only=True)
+    reply: JsonObject = field(default_factory=dict[str, Any], kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon(Action):
+    """End the saga as failed, whatever is left to do or to undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule(Action):
+    """Let the timer of this step, or without one the deadline, fall due at `due`; None: never."""
+
+    step: str = ""
+    due: datetime | None = None
 
 
 Input: TypeAlias = Start | Reply | Arrival | Tick | Action

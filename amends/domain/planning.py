@@ -121,7 +121,8 @@ def _backwards(turn: Turn) -> bool:
     graph = turn.definition.graph
     left = {name for name in graph.before_pivot if not turn.state.step(name).settled}
     if not left:
-        turn.record(e.SagaCompensated)
+        by_hand = tuple(step.name for step in turn.definition.steps if turn.state.step(step.name).by_hand)
+        turn.record(e.SagaCompensated, by_hand=by_hand)
         return False
     passed_over = False
     for step in reversed(turn.definition.steps):

@@ -96,21 +96,26 @@ def _on_definite(turn: Turn, ref: CommandRef, reply: Reply) -> None:
 def _succeeded(turn: Turn, ref: CommandRef, reply: Reply) -> None:
     _record(turn, e.CommandSucceeded, ref, reply=_body(turn.definition, ref, reply))
     _reopen(turn, ref)
-    if turn.state.status is Status.FAILED and ref.step.given_up and ref.direction is Direction.FORWARD:
+    if ref.direction is not Direction.FORWARD:
+        return
+    if ref.step.by_hand and not ref.step.compensation.rounds:
+        _record(turn, e.ContradictionFound, ref, recorded="settled by hand", came=str(reply.outcome))
+    elif turn.state.status is Status.FAILED and ref.step.given_up:
         _record(turn, e.ContradictionFound, ref, recorded="given up", came=str(reply.outcome))
 
 
 def _rejected(turn: Turn, ref: CommandRef, reply: Reply) -> None:
-    awaited = turn.state.is_active(ref.step.name, ref.direction) or _decides_forward(ref)
+    awaited = turn.state.is_active(ref.step.name, ref.direction) or _decides_forward(turn, ref)
     _record(turn, e.CommandRejected, ref, code=reply.code, reason=reply.reason, details=reply.details)
     if awaited and not turn.state.suspended:
         step = turn.definition.step(ref.step.name)
         attempt_rejected(turn, step, ref.direction, reply.reason or reply.code, after=reply.retry_after)
 
 
-def _decides_forward(ref: CommandRef) -> bool:
+def _decides_forward(turn: Turn, ref: CommandRef) -> bool:
     """While the pivot is being closed, its own late answer still decides."""
-    return ref.direction is Direction.FORWARD and not ref.step.decided
+    open_ = turn.state.status is Status.RUNNING and not ref.step.decided
+    return open_ and ref.direction is Direction.FORWARD
 
 
 def _contradiction(turn: Turn, ref: CommandRef, said: Outcome, came: Outcome) -> None:
@@ -121,7 +126,8 @@ def _contradiction(turn: Turn, ref: CommandRef, said: Outcome, came: Outcome) ->
 def _reopen(turn: Turn, ref: CommandRef) -> None:
     """Back to compensating, where a step took effect after all that was never compensated, and can be."""
     step = turn.state.step(ref.step.name)
-    late = turn.state.status is Status.COMPENSATED and step.happened_late and not step.compensation.succeeded
+    late = turn.state.status is Status.COMPENSATED and step.happened_late
+    late = late and not (step.compensation.succeeded or step.by_hand)
     if late and turn.definition.step(step.name).compensation is not None:
         turn.record(
             e.SagaReopened,
@@ -131,20 +137,21 @@ def _reopen(turn: Turn, ref: CommandRef) -> None:
 
 
 def _body(definition: Definition, ref: CommandRef, reply: Reply) -> JsonObject:
-    kind = _reply_type(definition, ref)
+    kind = reply_type(definition, ref.step.name, ref.direction, ref.round.subject)
     if ref.direction is Direction.COMPENSATE and reply.body.strip() in (b"", b"{}"):
         return {}  # there was nothing to undo, and so nothing to tell of it
     return read(kind, reply.body).model_dump(mode="json")
 
 
-def _reply_type(definition: Definition, ref: CommandRef) -> type[Event]:
-    step = definition.step(ref.step.name)
-    asking = step.compensation if ref.direction is Direction.COMPENSATE else step.forward
+def reply_type(definition: Definition, step: str, direction: Direction, subject: str) -> type[Event]:
+    """What answers the step's command on this subject. Raises `InvalidMessage` where it has no such command."""
+    asked = definition.step(step)
+    asking = asked.compensation if direction is Direction.COMPENSATE else asked.forward
     assert asking is not None
     for command in asking.commands:
-        if command.subject == ref.round.subject:
+        if command.subject == subject:
             return command.reply_type()
-    raise InvalidMessage(f"step {step.name!r} has no command on {ref.round.subject!r} in this definition")
+    raise InvalidMessage(f"step {step!r} has no command on {subject!r} in this definition")
 
 
 def _record(turn: Turn, kind: type[e.OfCommand], ref: CommandRef, **fields: object) -> None:

@@ -71,6 +71,8 @@ class Line(Value):
     parked: bool = False
     error: str = ""
     forgotten: bool = False  # the service no longer knows the key, so that trying soon cannot help
+    moved: datetime | None = None  # when an operator wants its timer to fall due
+    stopped: str = ""  # why an operator wants it never to
 
     @property
     def tries(self) -> int:
@@ -106,7 +108,10 @@ class Line(Value):
     def due(self) -> datetime | None:
         """When this line must be looked at again, whatever comes."""
         attempt = self.in_flight
-        return attempt.expires if attempt else self.retry
+        due = attempt.expires if attempt else self.retry
+        if self.stopped or due is None:
+            return None
+        return self.moved or due
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class StepState(Value):
     given_up: str = ""  # why
     happened_late: bool = False  # a success came after the step was given up
     passed_over: bool = False
+    by_hand: bool = False  # an operator said that what it did is undone
     reply: JsonObject | None = None
 
     @property
@@ -144,12 +150,13 @@ class StepState(Value):
         """It took effect, or nobody can exclude that it did."""
         if self.succeeded or self.happened_late:
             return True
-        return bool(self.given_up) and bool(self.forward.rounds) and not self.rejected
+        ended = self.skipped or bool(self.given_up)
+        return ended and bool(self.forward.rounds) and not self.rejected
 
     @property
     def settled(self) -> bool:
         """Nothing is left to compensate. A compensation that is out is waited for, whatever comes."""
-        if self.passed_over:
+        if self.passed_over or self.by_hand:
             return True
         return self.compensation.succeeded if self.compensation.rounds else not self.may_have_happened
 

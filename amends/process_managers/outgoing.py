@@ -26,6 +26,7 @@ MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
     e.SagaReopened: "reopened",
     e.SagaSuspended: "suspended",
     e.SagaResumed: "resumed",
+    e.SagaFailed: "failed",
 }
 """The events that are told on `ns.saga.<type>.<milestone>`."""
 

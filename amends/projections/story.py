@@ -73,19 +73,17 @@ def _wait(step: str, direction: Direction, line: Any) -> JsonObject:
         "parked": line.parked,
     }
     if attempt is not None:
-        waiting |= {
-            "for": "an answer",
-            "since": attempt.sent.isoformat(),
-            "until": attempt.expires.isoformat(),
-        }
+        waiting |= {"for": "an answer", "since": attempt.sent.isoformat()}
     else:
-        waiting |= {"for": "the next attempt", "until": line.retry and line.retry.isoformat()}
+        waiting |= {"for": "the next attempt"}
+    waiting |= {"until": line.due and line.due.isoformat(), "timer_cancelled": line.stopped}
     return waiting | {"last_error": line.error}
 
 
 def _step(state: SagaState, name: str) -> str:
     step = state.step(name)
     known = (
+        (step.by_hand, "undone, as an operator says"),
         (step.skipped, "skipped"),
         (step.compensation.succeeded, "undone"),
         (step.passed_over, "nothing to undo"),
@@ -104,7 +102,7 @@ def _attempt(event: e.OfCommand) -> str:
     return f" (round {event.round}){again}" if event.round > 1 else again
 
 
-def _what(event: e.OfCommand) -> str:
+def _what(event: Any) -> str:
     return _WHAT[event.direction].format(step=event.step)
 
 
@@ -125,6 +123,17 @@ def _refused(event: e.CommandRejected | e.CommandFailed) -> str:
     if event.direction is Direction.CLOSE:
         return f"{event.step} did not happen, and no longer can: {why}"
     return f"{_what(event)} was rejected{_attempt(event)}: {why}"
+
+
+def _abandoned(event: e.SagaFailed) -> str:
+    effects = f"; not undone: {', '.join(event.effects)}" if event.effects else ""
+    keys = ", ".join(f"{_WHAT[key.direction].format(step=key.step)} ({key.key})" for key in event.unresolved)
+    unknown = f"; nobody knows of: {keys}" if keys else ""
+    return f"{event.by} abandoned it: {event.reason}{effects}{unknown}"
+
+
+def _timer(event: e.TimerRescheduled | e.TimerCancelled) -> str:
+    return f"the timer of {_what(event)}" if event.step else "the deadline"
 
 
 def _timed_out(event: e.CommandTimedOut) -> str:
@@ -154,6 +163,12 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.KeyLearnt: lambda v: f"is known by {v.name} {v.value}, too",
     e.KeyClashed: lambda v: f"cannot be known by {v.name} {v.value}, which another saga has; needs a person",
     e.SendRequested: lambda v: f"decided to send {v.subject}, as {v.step}",
+    e.SagaFailed: _abandoned,
+    e.TimerRescheduled: lambda v: f"{v.by} moved {_timer(v)} to {v.due:%Y-%m-%d %H:%M:%S} UTC: {v.reason}",
+    e.TimerCancelled: lambda v: f"{v.by} cancelled {_timer(v)}: {v.reason}",
+    e.RetryRequested: lambda v: f"{v.by} asked to try {_what(v)} again now: {v.reason}",
+    e.StepSkippedByHand: lambda v: f"{v.by} skipped {v.step}: {v.reason}",
+    e.StepSettledByHand: lambda v: f"{v.by} settled {_what(v)} as {v.outcome}: {v.reason}",
     e.StepSkipped: lambda v: f"{v.step} was skipped: there is nothing to ask for",
     e.StepGivenUp: lambda v: f"{v.step} was given up: it will not be tried again",
     e.CompensationPassedOver: lambda v: f"{v.step} needs no undoing: {v.reason}",

@@ -12,13 +12,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from amends.domain import events as e
-from amends.domain.definition import Definition
+from amends.domain.definition import Definition, StepDefinition
 from amends.domain.errors import BrokenHistory
 from amends.domain.evolve import fold
 from amends.domain.history import Recorded, read, verify
 from amends.domain.state import SagaState
 from amends.domain.wire import Direction
-from amends.testing.ledger import Ledger
+from amends.testing.ledger import Ledger, Step
 
 
 class Deed(StrEnum):
@@ -82,7 +82,7 @@ def of_ledger_wake_up(state: SagaState, ledger: Ledger) -> list[str]:
     """The same, for a ledger that has seen the whole history."""
     if state.wake_up != ledger.wake_up:
         return [f"12: the state wakes up at {state.wake_up}, its history says {ledger.wake_up}"]
-    if not (state.status.final or ledger.suspended) and ledger.wake_up is None:
+    if not (state.status.final or ledger.suspended or ledger.stopped) and ledger.wake_up is None:
         return [f"12: {state.status} and never looked at again"]
     return []
 
@@ -105,15 +105,21 @@ def of_effects(
     net = {name: _net(facts, [r.key for r in step.forward.rounds]) for name, step in ledger.steps.items()}
     for step in definition.steps:
         known = ledger.step(step.name)
-        if ledger.status == "completed" and net.get(step.name, 0) != (0 if known.skipped else 1):
-            broken.append(f"3: completed, and {step.name} has {net.get(step.name, 0)} effects")
-        if ledger.status == "compensated" and quiet and step.compensation and not known.passed_over:
-            broken += [f"4: compensated, and {step.name} has an effect"] if net.get(step.name) else []
+        broken += _of_net(ledger.status, known, step, net.get(step.name, 0), quiet=quiet)
     pivots = [s.name for s in definition.steps if s.pivot]
     compensated = any(s.lines[Direction.COMPENSATE].rounds for s in ledger.steps.values())
     if compensated and not ledger.contradictions and any(net.get(name) for name in pivots):
         broken.append("5: the pivot took effect, and something was compensated")
     return broken
+
+
+def _of_net(status: str, known: Step, step: StepDefinition, net: int, *, quiet: bool) -> Iterator[str]:
+    unresolved = known.skipped and bool(known.forward.rounds)  # an operator skipped it, whatever became of it
+    if status == "completed" and not unresolved and net != (0 if known.skipped else 1):
+        yield f"3: completed, and {step.name} has {net} effects"
+    excepted = known.passed_over or known.by_hand
+    if status == "compensated" and quiet and step.compensation and not excepted and net:
+        yield f"4: compensated, and {step.name} has an effect"
 
 
 def _of_keys(facts: Sequence[Fact]) -> Iterator[str]:

@@ -32,6 +32,7 @@ class Line:
     rounds: list[Round] = field(default_factory=list)
     due: datetime | None = None
     awaiting: tuple[int, int] | None = None  # round and attempt
+    stopped: bool = False  # an operator cancelled its timer
 
     @property
     def succeeded(self) -> bool:
@@ -48,6 +49,7 @@ class Step:
     given_up: bool = False
     passed_over: bool = False
     late: bool = False
+    by_hand: bool = False  # an operator said that it is undone
     closed: bool = False  # the close was answered `rejected`
 
     @property
@@ -79,7 +81,7 @@ class Step:
     def settled(self) -> bool:
         """Nothing of it is left to compensate."""
         compensation = self.lines[Direction.COMPENSATE]
-        if self.passed_over or compensation.succeeded:
+        if self.passed_over or self.by_hand or compensation.succeeded:
             return True
         return not compensation.rounds and not self.owes
 
@@ -101,10 +103,15 @@ class Ledger:
     @property
     def wake_up(self) -> datetime | None:
         """The earliest of the timers that the events have left running; none is applied in a suspended saga."""
-        if self.suspended:
+        if self.suspended or self.status == "failed":
             return None
         due = [line.due for step in self.steps.values() for line in step.lines.values() if line.due]
         return min([*due, *([self.deadline] if self.deadline else [])], default=None)
+
+    @property
+    def stopped(self) -> bool:
+        """An operator cancelled a timer that nothing has replaced."""
+        return any(line.stopped for step in self.steps.values() for line in step.lines.values())
 
     def add(self, event: e.SagaEvent) -> None:
         """Take one more event into account."""
@@ -122,14 +129,52 @@ class Ledger:
                 self.status, self.deadline = "completed", None
             case e.SagaCompensated():
                 self.status = "compensated"
-            case e.SagaSuspended() | e.SagaResumed():
-                self.suspended = isinstance(event, e.SagaSuspended)
+            case e.OperatorAction():
+                self._action(event)
             case e.OfCommand():
                 self._command(event, self.step(event.step))
             case e.OfStep():
                 self._step(event, self.step(event.step))
             case _:
                 pass
+
+    def _action(self, event: e.OperatorAction) -> None:
+        match event:
+            case e.SagaSuspended() | e.SagaResumed():
+                self.suspended = isinstance(event, e.SagaSuspended)
+            case e.SagaFailed():
+                self.status = "failed"
+            case e.TimerRescheduled() | e.TimerCancelled():
+                self._timer(event, event.due if isinstance(event, e.TimerRescheduled) else None)
+            case e.RetryRequested():
+                line = self.step(event.step).lines[event.direction]
+                line.due, line.stopped = event.at, False
+            case e.StepSkippedByHand():
+                step = self.step(event.step)
+                step.skipped, step.forward.due = True, None
+            case e.StepSettledByHand():
+                self._settled_by_hand(event, self.step(event.step))
+            case _:
+                pass
+
+    def _timer(self, event: e.TimerRescheduled | e.TimerCancelled, due: datetime | None) -> None:
+        if not event.step:
+            self.deadline = due
+            return
+        line = self.step(event.step).lines[event.direction]
+        line.due, line.stopped = due, due is None
+        if line.awaiting and due:
+            line.rounds[-1].attempts[line.awaiting[1]] = due
+
+    def _settled_by_hand(self, event: e.StepSettledByHand, step: Step) -> None:
+        for line in (step.lines[event.direction], step.lines[Direction.CLOSE]):
+            line.due = line.awaiting = None
+        if event.direction is Direction.COMPENSATE:
+            step.by_hand = True
+            return
+        round_ = step.forward.rounds[-1]
+        round_.succeeded = event.outcome == "succeeded"
+        round_.rejected = not round_.succeeded
 
     def _step(self, event: e.OfStep, step: Step) -> None:
         if isinstance(event, e.StepSkipped):
@@ -153,7 +198,7 @@ class Ledger:
                 if line.awaiting == (event.round, event.attempt):
                     line.due = line.awaiting = None
             case e.RetryScheduled():
-                line.due, line.awaiting = event.due, None
+                line.due, line.awaiting, line.stopped = event.due, None, False
             case e.ContradictionFound():
                 self.contradictions += 1
                 self._late(event, step, came=event.came)
@@ -164,7 +209,7 @@ class Ledger:
         if event.attempt == 1:
             line.rounds.append(Round(event.key, event.payload, event.subject, {}))
         line.rounds[-1].attempts[event.attempt] = event.expires
-        line.due, line.awaiting = event.expires, (event.round, event.attempt)
+        line.due, line.awaiting, line.stopped = event.expires, (event.round, event.attempt), False
         if event.direction is Direction.CLOSE:
             step.forward.due = None
 

@@ -44,6 +44,21 @@ class World:
         assert row.outcome is not None
         return row.outcome
 
+    def close(self, key: UUID) -> Outcome:
+        """What became of this key, which is settled from now on; known to whoever asks."""
+        row = self.rows.setdefault(key, Row())
+        if row.outcome is None:
+            self._decide(row, key, "bury")
+        assert row.outcome is not None
+        return row.outcome
+
+    def undo(self, key: UUID) -> None:
+        """See to it that this key has no effect, now or later."""
+        row = self.rows[key] if self.close(key) is Outcome.SUCCEEDED else Row(compensated=True)
+        if not row.compensated:
+            row.compensated = True
+            self.facts.append(Fact(key, Deed.UNDONE))
+
     def _must_run(self, command: e.CommandRecorded, row: Row) -> bool:
         if command.direction is Direction.COMPENSATE:
             return (

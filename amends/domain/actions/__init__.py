@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amends.domain import inputs
+from amends.domain.actions.abandoning import on_abandon
 from amends.domain.actions.cancelling import on_cancel
+from amends.domain.actions.rescheduling import on_reschedule
+from amends.domain.actions.retrying import on_retry
+from amends.domain.actions.settling import on_settle
+from amends.domain.actions.skipping import on_skip
 from amends.domain.actions.suspending import on_resume, on_suspend
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Action
@@ -16,6 +21,11 @@ _ACTIONS: Final[dict[type[Action], Callable[[Turn, Any], None]]] = {
     inputs.Cancel: on_cancel,
     inputs.Suspend: on_suspend,
     inputs.Resume: on_resume,
+    inputs.Retry: on_retry,
+    inputs.Skip: on_skip,
+    inputs.Settle: on_settle,
+    inputs.Abandon: on_abandon,
+    inputs.Reschedule: on_reschedule,
 }
 
 
