@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import psycopg
 import pytest
@@ -146,26 +145,3 @@ async def test_replicas_that_start_at_once_migrate_once(database: str) -> None:
         assert await service.column(
             "SELECT name FROM amends_participant.migrations ORDER BY package, version"
         ) == ["001_outbox.sql", "002_marks.sql", "001_keys.sql"]
-
-
-async def test_the_number_of_own_statements_does_not_grow_with_the_batch(service: Service) -> None:
-    async def own_statements(count: int) -> int:
-        messages = [forward(f"{count}-{number}") for number in range(count)]
-        sent = 0
-        cursor: Any = psycopg.AsyncCursor
-        execute: Any = cursor.execute
-
-        async def counted(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-            nonlocal sent
-            text = query.decode() if isinstance(query, bytes) else str(query)
-            sent += "amends_handler" not in text and "effects" not in text
-            return await execute(self, query, *arguments, **options)
-
-        cursor.execute = counted
-        try:
-            assert set(await service.codes(*messages)) == {"succeeded"}
-        finally:
-            cursor.execute = execute
-        return sent
-
-    assert await own_statements(2) == await own_statements(50) <= 5
