@@ -70,6 +70,15 @@ class Town:
             lambda s: len(s) == len(self.placed) and all(status in FINAL for status in s.values()), seconds
         )
 
+    async def servers_are_back(self, before: tuple[int | None, int | None]) -> None:
+        """Returns when PostgreSQL and NATS, which had these process ids, run again."""
+        async with asyncio.timeout(30):
+            while not all(now and now != was for now, was in zip(self._pids(), before, strict=True)):  # noqa: ASYNC110 - the servers do not signal
+                await asyncio.sleep(0.02)
+
+    def _pids(self) -> tuple[int | None, int | None]:
+        return self.servers.postgres_pid, self.servers.nats_pid
+
     async def check(self) -> None:
         """All orders are over, as they should be; the books balance; every history is whole."""
         statuses = await self.settled()
@@ -83,26 +92,43 @@ class Town:
 
 
 @asynccontextmanager
-async def town(folder: Path) -> AsyncIterator[Town]:
-    """Servers of the test's own, and the four services, which run in this process."""
+async def services(settings: Settings) -> AsyncIterator[None]:
+    """The four services, in this process."""
+    async with AsyncExitStack() as stack:
+        for service in (inventory, payments, shipping, notifications):
+            await stack.enter_async_context(service.running(settings))
+        yield
+
+
+@asynccontextmanager
+async def town(folder: Path, *, staffed: bool = True) -> AsyncIterator[Town]:
+    """Servers of the test's own; `staffed`: and the four services."""
     settings = Settings(data_dir=folder, batch_size=20)
     async with Servers(settings) as servers, AsyncExitStack() as stack:
         urls = {name: await servers.participant_database(name) for name in SERVICES}
         await prepare(urls, {"lamp": 1000})
-        for service in (inventory, payments, shipping, notifications):
-            await stack.enter_async_context(service.running(settings))
+        if staffed:
+            await stack.enter_async_context(services(settings))
         store = await stack.enter_async_context(PostgresStore.open(servers.database_url, settings.namespace))
         yield Town(settings, servers, store, urls)
 
 
 async def worker_process(town: Town, label: str = "", count: int = 0) -> asyncio.subprocess.Process:
     """A worker as a program of its own, which kills itself at the `count`-th time that it passes `label`."""
+    return await _program(town, "tests.crash.worker", label, str(count))
+
+
+async def services_process(town: Town) -> asyncio.subprocess.Process:
+    """The four services as a program of their own."""
+    return await _program(town, "amends", "participant", "amends.examples.order")
+
+
+async def _program(town: Town, module: str, *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.crash.worker",
-        label,
-        str(count),
+        module,
+        *arguments,
         cwd=Path(__file__).parents[2],
         env={**os.environ, "AMENDS_DATA_DIR": str(town.settings.data_dir), "AMENDS_BATCH_SIZE": "20"},
         stdout=asyncio.subprocess.PIPE,
@@ -110,10 +136,11 @@ async def worker_process(town: Town, label: str = "", count: int = 0) -> asyncio
 
 
 async def ready(process: asyncio.subprocess.Process) -> None:
-    """Returns when the worker takes messages."""
+    """Returns when the program takes messages."""
     assert process.stdout is not None
     async with asyncio.timeout(30):
-        assert await process.stdout.readline() == b"ready\n"
+        while not (line := await process.stdout.readline()).startswith(b"ready"):
+            assert line, "the program ended"
 
 
 def kill(pid: int | None) -> None:

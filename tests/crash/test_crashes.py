@@ -11,7 +11,7 @@ import pytest
 
 from amends import Worker
 from amends.examples.order.saga import Order
-from tests.crash.outage import kill, ready, town, worker_process
+from tests.crash.outage import kill, ready, services, services_process, town, worker_process
 
 LABELS = ("received", "loaded", "committed", "published", "acknowledged")
 
@@ -71,6 +71,27 @@ async def test_postgresql_killed_under_load(tmp_path: Path) -> None:
         await place.until(lambda s: sum(v == "completed" for v in s.values()) > 20)
         kill(place.servers.postgres_pid)
         await place.check()
+
+
+async def test_everything_killed_at_once_in_the_middle_of_200_sagas(tmp_path: Path) -> None:
+    """Worker, services, PostgreSQL, and NATS with its store: as in a failure of the machine, and worse."""
+    async with town(tmp_path / "data", staffed=False) as place:
+        doomed = [await services_process(place), await worker_process(place)]
+        for process in doomed:
+            await ready(process)
+        await place.place(200)
+        await place.until(lambda s: sum(v == "completed" for v in s.values()) > 20)
+        for process in doomed:
+            process.kill()
+        before = (place.servers.postgres_pid, place.servers.nats_pid)
+        for pid in before:
+            kill(pid)
+        shutil.rmtree(place.servers.folder.nats_store)
+        for process in doomed:
+            await process.wait()
+        await place.servers_are_back(before)
+        async with services(place.settings), Worker([Order], place.settings):
+            await place.check()
 
 
 async def test_two_workers_share_the_sagas(tmp_path: Path) -> None:

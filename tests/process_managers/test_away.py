@@ -1,0 +1,147 @@
+"""A worker on real servers: what waits while nobody is there who holds a version, or nobody at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from amends import Client, Command, Event, Participant, Retry, Saga, Settings, Tx, Worker, step
+from amends.client import Run
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.postgres.store import PostgresStore
+
+SOON = timedelta(seconds=30)
+
+
+class Ordered(Event, subject="bakery.ordered"):
+    key: str
+
+
+class Bake(Command, subject="bakery.bake"): ...
+
+
+class Hand(Command, subject="bakery.hand"): ...
+
+
+class Bread(Saga[Ordered], name="bread", version=1, key="key"):
+    @step
+    def bake(self) -> Bake:
+        return Bake()
+
+    @step
+    def hand(self) -> Hand:
+        return Hand()
+
+
+class HastyBread(Bread, name="bread", version=1, key="key"):
+    bake = Bread.bake.with_options(timeout=timedelta(milliseconds=300), retry=Retry(attempts=1))
+
+
+class SlicedBread(Saga[Ordered], name="bread", version=2, key="key"):
+    @step
+    def hand(self) -> Hand:
+        return Hand()
+
+
+def bakery(baked: asyncio.Event | None = None) -> Participant[None]:
+    participant: Participant[None] = Participant("bakery")
+
+    @participant.handles(Bake)
+    async def bake(command: Bake, tx: Tx) -> None:
+        if baked is not None:
+            baked.set()
+
+    @participant.handles(Hand)
+    async def hand(command: Hand, tx: Tx) -> None:
+        """Nothing to do."""
+
+    return participant
+
+
+@dataclass
+class Town:
+    """The servers, a client and the store; workers and services come and go."""
+
+    settings: Settings
+    store: PostgresStore
+    client: Client
+
+    async def asked(self, bread: type[Saga[Ordered]]) -> Run:
+        """A saga whose first command is out, and whose worker has left; the service was not there yet."""
+        async with Worker([bread], self.settings):
+            run = await self.client.start(bread, Ordered(key="k-1"))
+
+            async def is_out() -> bool:
+                return len(await self.told(run)) == 2
+
+            await until(is_out)
+        return run
+
+    async def answered(self) -> None:
+        """The service comes, answers what it is asked, and leaves."""
+        baked = asyncio.Event()
+        async with bakery(baked).running(self.settings):
+            await baked.wait()
+
+    async def told(self, run: Run) -> list[str]:
+        return [recorded.event.type for recorded in await self.store.history(run.id)]
+
+
+@asynccontextmanager
+async def opened(servers: Servers, namespace: str, **options: Any) -> AsyncIterator[Town]:
+    settings = Settings(data_dir=servers.folder.home, namespace=namespace, **options)
+    async with Client(settings) as client, PostgresStore.open(servers.database_url, namespace) as store:
+        yield Town(settings, store, client)
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(SOON.total_seconds()):
+        while not await condition():  # noqa: ASYNC110 - the store does not signal
+            await asyncio.sleep(0.02)
+
+
+async def test_an_answer_for_a_version_that_nobody_holds_waits_for_a_worker_that_does(
+    servers: Servers, namespace: str
+) -> None:
+    async with opened(servers, namespace) as town:
+        run = await town.asked(Bread)
+        await town.answered()
+
+        async def is_held() -> bool:
+            held = await town.store.take_held([("bread", 1)], 10)
+            return [each.saga_id for each in held] == [run.id]
+
+        async with Worker([SlicedBread], town.settings, name="new"), bakery().running(town.settings):
+            await until(is_held)
+            fresh = await town.client.start(SlicedBread, Ordered(key="k-2"))
+            assert await fresh.result(timeout=SOON) == "completed"
+            assert await town.told(run) == ["saga.started", "command.recorded"]
+            async with Worker([Bread, SlicedBread], town.settings, name="both"):
+                assert await run.result(timeout=SOON) == "completed"
+        assert not await is_held()
+        history = await town.store.history(run.id)
+        assert {recorded.event.by for recorded in history[2:]} <= {"both"}
+
+
+async def test_no_timer_overtakes_an_answer_that_came_while_no_worker_was_there(
+    servers: Servers, namespace: str
+) -> None:
+    """Message after message is a batch of its own, so that the timer is looked at between any two."""
+    async with opened(servers, namespace, batch_size=1) as town:
+        run = await town.asked(HastyBread)
+        await asyncio.gather(*(town.client.start(HastyBread, Ordered(key=f"b-{n}")) for n in range(20)))
+        await town.answered()
+
+        async def is_due() -> bool:
+            [row] = await town.store.saga_rows(saga_id=run.id)
+            assert row.wake_up is not None
+            return row.wake_up < (await town.store.load(())).now
+
+        await until(is_due)
+        async with Worker([HastyBread], town.settings), bakery().running(town.settings):
+            assert await run.result(timeout=SOON) == "completed"
+        assert "command.timed-out" not in await town.told(run)
