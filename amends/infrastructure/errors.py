@@ -19,3 +19,7 @@ class EmbeddedFailed(AmendsError):
 
 class DatabaseNotCreated(AmendsError):
     """A database is missing on the server and could not be created there."""
+
+
+class DatabaseUnreachable(AmendsError):
+    """The first connection to PostgreSQL could not be made."""

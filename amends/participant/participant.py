@@ -16,6 +16,7 @@ from amends.domain.errors import AmendsError, DefinitionError
 from amends.domain.messages import Command, Done, Event
 from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.outbox import Outbox, migrate_outbox
+from amends.infrastructure.postgres.reaching import reaching
 from amends.infrastructure.settings import Settings
 from amends.participant.answers import Writer
 from amends.participant.desk import Desk
@@ -159,9 +160,13 @@ class Participant(Generic[L]):
                 self._resources = None
 
     async def migrate(self, database_url: str) -> None:
-        """Make the participant's tables in the service's database, or bring them up to date."""
-        await migrate_outbox(database_url, self.schema)
-        await migrate(database_url, "amends.participant.sql.migrations", self.schema)
+        """Make the participant's tables in the service's database, or bring them up to date.
+
+        Raises `DatabaseUnreachable`, and `MigrationRefused` where another program made them.
+        """
+        with reaching("the participant's database URL (AMENDS_PARTICIPANT_DATABASE_URL)"):
+            await migrate_outbox(database_url, self.schema)
+            await migrate(database_url, "amends.participant.sql.migrations", self.schema)
 
     def desk(self, namespace: str, limit: int = wire.MAX_BODY) -> Desk:
         """The core that answers batches on any connection; `limit` is how many bytes an answer may have."""

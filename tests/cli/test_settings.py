@@ -62,3 +62,19 @@ def test_a_command_line_that_is_none_ends_with_status_2(
     said = bare.amends(*arguments)
     assert said.status == 2
     assert expected in said.complaint
+
+
+@pytest.mark.parametrize("database", ["database_url", "participant_database_url"])
+def test_a_database_that_is_not_there_is_named_with_its_setting(bare: Shell, database: str) -> None:
+    command = ("up", "errands:courier") if database == "participant_database_url" else ("show", "o-1")
+    said = bare.amends(*command, **{database: "postgresql://user:secret@127.0.0.1:1/shop"})
+    assert (said.status, "secret" in said.errors) == (1, False)
+    assert "DatabaseUnreachable: expected PostgreSQL where the " in said.complaint
+    assert f"AMENDS_{database.upper()}" in said.complaint
+
+
+def test_a_broker_that_is_not_there_is_named_with_its_setting(bare: Shell) -> None:
+    said = bare.amends("worker", "errands", nats_url="nats://user:secret@127.0.0.1:1")
+    assert (said.status, "secret" in said.errors) == (1, False)
+    assert "BrokerUnreachable: expected NATS with JetStream" in said.complaint
+    assert "AMENDS_NATS_URL" in said.complaint

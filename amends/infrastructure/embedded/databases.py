@@ -8,6 +8,7 @@ import psycopg
 from psycopg import errors, sql
 
 from amends.infrastructure.errors import DatabaseNotCreated
+from amends.infrastructure.postgres.reaching import reaching
 
 _LONGEST_NAME = 63
 
@@ -25,13 +26,15 @@ async def create_if_missing(url: str, name: str, maintenance: str) -> str:
     """The URL of the database `name` on the server of `url`, created if need be by way of the database
     `maintenance`.
 
-    Safe when two create it at once. Raises DatabaseNotCreated.
+    Safe when two create it at once. Raises DatabaseNotCreated, DatabaseUnreachable.
     """
     if not 0 < len(name.encode()) <= _LONGEST_NAME:
         raise DatabaseNotCreated(
             f"A database name of 1 to {_LONGEST_NAME} bytes was expected; came {name!r}."
         )
-    async with await psycopg.AsyncConnection.connect(beside(url, maintenance), autocommit=True) as connection:
+    with reaching("the database URL (AMENDS_DATABASE_URL)"):
+        connecting = await psycopg.AsyncConnection.connect(beside(url, maintenance), autocommit=True)
+    async with connecting as connection:
         cursor = await connection.execute("SELECT FROM pg_database WHERE datname = %s", [name])
         if await cursor.fetchone() is None:
             try:

@@ -14,6 +14,7 @@ from amends.infrastructure.ports import Publisher
 from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.outbox import Outbox, migrate_outbox
+from amends.infrastructure.postgres.reaching import reaching
 from amends.infrastructure.postgres.relay import Relay
 
 SCHEMA: Final = "amends_outbox"
@@ -26,8 +27,10 @@ async def application_outbox(
     """The outbox in the database at `url`; what commits there is published to the stream `events`.
 
     What the broker loses of it is published again. Several clients may serve one outbox.
+    Raises DatabaseUnreachable.
     """
-    await migrate_outbox(url, SCHEMA)
+    with reaching("Client(outbox_url=…)"):
+        await migrate_outbox(url, SCHEMA)
     outbox = Outbox(SCHEMA)
     async with Link(url, name="amends-client-outbox") as link:
         relay = Relay(link, outbox, publisher)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg
 from eventsourcing.persistence import IntegrityError
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
@@ -28,15 +27,12 @@ from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.patience import Patience
 from amends.infrastructure.postgres.queries import load
+from amends.infrastructure.postgres.reaching import reaching
 from amends.infrastructure.shapes import compare
 from amends.infrastructure.storable import storable
 
 MIGRATIONS: Final = "amends.infrastructure.postgres.store_migrations"
 _CONNECTIONS: Final = 4
-
-
-class DatabaseUnreachable(AmendsError):
-    """The first connection to PostgreSQL could not be made."""
 
 
 class OutOfStep(AmendsError):
@@ -69,13 +65,9 @@ class PostgresStore:
         """Connect, and migrate. Raises DatabaseUnreachable, MigrationRefused."""
         conninfo = with_defaults(database_url)
         async with AsyncExitStack() as stack:
-            try:
+            with reaching("the database URL (AMENDS_DATABASE_URL)"):
                 await migrate_store(database_url, namespace)
                 link = await stack.enter_async_context(Link(conninfo, name="amends marks"))
-            except psycopg.OperationalError as error:
-                raise DatabaseUnreachable(
-                    f"expected PostgreSQL where the database URL (AMENDS_DATABASE_URL) says; got: {error}"
-                ) from error
             patience = Patience(_CONNECTIONS)
             stack.callback(patience.close)
             application = SagaApplication(SagaDatastore(conninfo, namespace, _CONNECTIONS))

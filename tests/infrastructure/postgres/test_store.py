@@ -16,9 +16,10 @@ from psycopg.conninfo import conninfo_to_dict
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.errors import BrokenHistory
 from amends.domain.history import verify
+from amends.infrastructure.errors import DatabaseUnreachable
 from amends.infrastructure.ports import Commit
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
-from amends.infrastructure.postgres.store import DatabaseUnreachable, OutOfStep, PostgresStore
+from amends.infrastructure.postgres.store import OutOfStep, PostgresStore
 from tests.infrastructure.postgres.conftest import NAMESPACE, Opener, Wire
 from tests.infrastructure.store_data import (
     HELD_HERE,
