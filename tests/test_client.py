@@ -24,6 +24,7 @@ from amends import (
     step,
 )
 from amends.client import Run
+from amends.infrastructure.broker import MessageTooLarge
 from amends.infrastructure.embedded import Servers
 
 SOON = timedelta(seconds=30)
@@ -207,3 +208,26 @@ async def test_what_never_started_cannot_be_cancelled(servers: Servers, namespac
     async with Client(Settings(data_dir=servers.folder.home, namespace=namespace)) as client:
         with pytest.raises(ActionRefused, match="none has started under this id"):
             await client.cancel(Passage, uuid4(), by="anna", reason="a mistake")
+
+
+async def test_many_are_started_together_and_a_repeat_is_the_same_start(
+    servers: Servers, namespace: str
+) -> None:
+    async with opened(servers, namespace) as gate:
+        for answer in gate.answers.values():
+            answer.set()
+        runs = await gate.client.start_many(Passage, [Asked(key=f"k-{number}") for number in range(5)])
+        [again, other] = await gate.client.start_many(Passage, [Asked(key="k-3"), Asked(key="k-5")])
+        assert again.id == runs[3].id
+        assert len({run.id for run in (*runs, other)}) == 6
+        outcomes = [await run.result(timeout=SOON) for run in (*runs, other)]
+        assert outcomes == ["completed"] * 6
+
+
+async def test_a_start_among_many_that_cannot_be_sent_is_named_and_none_is_started(
+    servers: Servers, namespace: str
+) -> None:
+    async with Client(Settings(data_dir=servers.folder.home, namespace=namespace)) as client:
+        events = [Asked(key="k-1"), Asked(key="k" * 2_000_000)]
+        with pytest.raises(MessageTooLarge, match="max_payload"):
+            await client.start_many(Passage, events)
