@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from amends.domain.messages import Command, Done, Event
     from amends.domain.policy import Retry
     from amends.domain.saga import Saga, step
+    from amends.domain.wait_for import wait_for
     from amends.infrastructure.settings import Settings
     from amends.participant import Failed, Participant, Rejected, Tx
     from amends.process_managers.worker import Worker
@@ -35,6 +36,7 @@ __all__ = [
     "Tx",
     "Worker",
     "step",
+    "wait_for",
 ]
 
 _HOMES = {
@@ -55,6 +57,7 @@ _HOMES = {
     "Tx": "amends.participant",
     "Worker": "amends.process_managers.worker",
     "step": "amends.domain.saga",
+    "wait_for": "amends.domain.wait_for",
 }
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from amends.domain.correlation import Correlation
 from amends.domain.definition import Definition
 from amends.domain.errors import DefinitionError
+from amends.domain.graph import Graph
+from amends.domain.waiting import Waiting
 
 
 def check(definition: Definition) -> None:
@@ -14,6 +17,7 @@ def check(definition: Definition) -> None:
     _check_order(definition, where)
     _check_pivot(definition, where)
     _check_compensations(definition, where)
+    _check_waits(definition, where)
     _check_key(definition, where)
 
 
@@ -59,6 +63,43 @@ def _check_compensations(definition: Definition, where: str) -> None:
                 f"{where}: step {step.name!r} is the pivot or comes after it, so it is never compensated; "
                 "take its compensation away, or move it before the pivot"
             )
+
+
+def _check_waits(definition: Definition, where: str) -> None:
+    known: dict[str, Correlation] = {}
+    for step in definition.steps:
+        if step.wait is None:
+            continue
+        _check_wait(step.name, step.wait, f"{where}: step {step.name!r}", definition.graph)
+        for each in step.wait.correlations:
+            if known.setdefault(each.event.subject, each) != each:
+                raise DefinitionError(
+                    f"{where}: expected every step that waits for {each.event.subject!r} to find its saga in the "
+                    "same way; give them the same event type, key, missing and patience"
+                )
+
+
+def _check_wait(name: str, wait: Waiting, where: str, graph: Graph) -> None:
+    if wait.rejection is not None and wait.rejection.event.subject == wait.event.event.subject:
+        raise DefinitionError(
+            f"{where}: expected rejected_by to be another event than {wait.event.event.__name__}; "
+            "where one event says yes or no, use rejected_if"
+        )
+    if name not in graph.after_pivot:
+        if wait.on_timeout is not None:
+            raise DefinitionError(
+                f"{where} waits before the pivot, where a timeout counts as a rejection; take on_timeout away"
+            )
+    elif wait.on_timeout is None:
+        raise DefinitionError(
+            f"{where} waits after the pivot, where the saga cannot turn back; say with on_timeout what silence does: "
+            "'skip' the step, or 'park' it for a person"
+        )
+    elif wait.rejection is not None or wait.rejected_if is not None:
+        raise DefinitionError(
+            f"{where} waits after the pivot, where the saga cannot turn back, so no event can be a no; take "
+            "rejected_by and rejected_if away, and let a later step look at the reply"
+        )
 
 
 def _check_key(definition: Definition, where: str) -> None:

@@ -12,12 +12,13 @@ from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.actions import on_action
+from amends.domain.arrivals import on_arrival
 from amends.domain.correlation import LearntKey
 from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
 from amends.domain.inputs import Arrival, Input, Reply, Start, Tick
-from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo
-from amends.domain.replies import Uncorrelated, on_reply
+from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo, wait_over
+from amends.domain.replies import on_reply
 from amends.domain.state import SagaState
 from amends.domain.turn import Turn
 
@@ -61,7 +62,7 @@ def take_turn(
     elif isinstance(given, Reply):
         on_reply(turn, given)
     elif isinstance(given, Arrival):
-        _on_arrival(turn, given)
+        on_arrival(turn, given)
     elif isinstance(given, Tick):
         _on_tick(turn, given)
     else:
@@ -91,12 +92,6 @@ def _on_start(turn: Turn, state: SagaState | None, start: Start) -> None:
         )
 
 
-def _on_arrival(turn: Turn, arrival: Arrival) -> None:
-    raise Uncorrelated(
-        f"expected an event that {turn.state.saga}@{turn.state.definition} waits for, got {arrival.subject}"
-    )
-
-
 def _on_tick(turn: Turn, tick: Tick) -> None:
     until = min(turn.now, tick.until) if tick.until else turn.now
     while (due := turn.state.wake_up) is not None and due <= until:
@@ -110,6 +105,10 @@ def _on_tick(turn: Turn, tick: Tick) -> None:
 
 
 def _apply_due(turn: Turn, due: datetime) -> None:
+    waiting = next((step for step, wait in turn.state.waits() if wait.due == due), None)
+    if waiting is not None:
+        wait_over(turn, turn.definition.step(waiting.name))
+        return
     known, direction, line = next(item for item in turn.state.active() if item[2].due == due)
     step = turn.definition.step(known.name)
     attempt = line.in_flight

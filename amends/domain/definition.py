@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -15,8 +15,9 @@ from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.graph import Graph
 from amends.domain.messages import Command, Event
-from amends.domain.policy import Retry
+from amends.domain.policy import DEFAULT_RETRY, DEFAULT_TIMEOUT, Retry
 from amends.domain.state import SagaState
+from amends.domain.waiting import Waiting
 from amends.domain.wire import MAX_BODY, reply_subjects
 
 AnyCommand = Command[Any]
@@ -41,15 +42,36 @@ class Asking:
     retry: Retry
 
 
+ASKS_NOBODY: Final = Asking(lambda _: None, (), DEFAULT_TIMEOUT, DEFAULT_RETRY)
+"""How a step asks that waits for an event: not at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepDefinition:
-    """One step of a definition. `after` names the steps that must be done or skipped before it is asked."""
+    """One step of a definition. `after` names the steps that must be done or skipped before it begins.
+
+    A step that asks a service has a `forward`; one that waits for an event has `wait` instead.
+    """
 
     name: str
     forward: Asking
     compensation: Asking | None
     pivot: bool
     after: tuple[str, ...] = ()
+    wait: Waiting | None = None
+
+    def reply_type(self, subject: str, *, undoing: bool = False) -> type[Event]:
+        """The event that answers the command on this subject, or the one that the step waits for.
+
+        Raises `InvalidMessage` where this definition has no such command.
+        """
+        if self.wait is not None:
+            return self.wait.event.event
+        asking = self.compensation if undoing else self.forward
+        for command in asking.commands if asking else ():
+            if command.subject == subject:
+                return command.reply_type()
+        raise InvalidMessage(f"step {self.name!r} has no command on {subject!r} in this definition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +203,8 @@ def in_order(shape: JsonObject) -> JsonObject:
 
 def _step_shape(step: StepDefinition) -> JsonObject:
     shape: JsonObject = {"name": step.name, "kind": "command", "pivot": step.pivot, "after": list(step.after)}
+    if step.wait is not None:
+        return {**shape, "kind": "wait", "forward": None, "compensation": None, "wait": step.wait.shape()}
     shape["forward"] = _asking_shape(step.forward)
     shape["compensation"] = None if step.compensation is None else _asking_shape(step.compensation)
     return shape

@@ -99,6 +99,13 @@ class SagaResumed(OperatorAction, type="saga.resumed"):
     pass
 
 
+class EventReceived(SagaEvent, type="event.received"):
+    """An event came, whose id is `cause`; it is kept until a step that waits for it consumes it."""
+
+    subject: str
+    event: JsonObject
+
+
 class EventHandled(SagaEvent, type="event.handled"):
     """A handler was told of an event, or of an answer, whose id is `cause`.
 
@@ -112,7 +119,7 @@ class EventHandled(SagaEvent, type="event.handled"):
 
 
 class EventPassedOver(SagaEvent, type="event.passed-over"):
-    """An event came when there was nothing more to decide."""
+    """An event came when it could mean nothing to the saga any more."""
 
     subject: str
     reason: str
@@ -251,6 +258,33 @@ class SendRequested(OfStep, type="send.requested"):
     pivot: bool = False
     undo_subject: str = ""
     undo_payload: JsonObject = {}
+
+
+class WaitStarted(OfStep, type="wait.started"):
+    subjects: tuple[str, ...]
+    due: datetime
+
+
+class WaitSucceeded(OfStep, type="wait.succeeded"):
+    """`message_id` names the event, as it was received."""
+
+    message_id: str
+
+
+class WaitRejected(OfStep, type="wait.rejected"):
+    """The event that was waited for says no."""
+
+    message_id: str
+
+
+class WaitTimedOut(OfStep, type="wait.timed-out"):
+    """Nothing was asked of anybody, so this is definite: it counts as a rejection."""
+
+
+class WaitParked(OfStep, type="wait.parked"):
+    """It waits on without a limit: a person should look."""
+
+    reason: str
 
 
 class OfCommand(OfStep):

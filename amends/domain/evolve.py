@@ -9,6 +9,7 @@ from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.errors import BrokenHistory
+from amends.domain.evolve_waits import EVOLVE_WAITS
 from amends.domain.handlers.evolve import EVOLVE_HANDLERS
 from amends.domain.state import Attempt, Line, Round, SagaState, Status, StepState
 from amends.domain.wire import FORGOTTEN, Direction, Outcome
@@ -207,6 +208,8 @@ def _timer_rescheduled(state: SagaState, event: e.TimerRescheduled) -> SagaState
     if not event.step:
         return state.but(deadline=event.due)
     step = state.step(event.step)
+    if step.waiting:
+        return _with_step(state, step.but(wait=step.wait and step.wait.but(due=event.due, parked="")))
     line = step.line(event.direction).but(moved=event.due, stopped="")
     return _with_step(state, _with_line(step, event.direction, line))
 
@@ -215,6 +218,8 @@ def _timer_cancelled(state: SagaState, event: e.TimerCancelled) -> SagaState:
     if not event.step:
         return state.but(deadline=None)
     step = state.step(event.step)
+    if step.waiting:
+        return _with_step(state, step.but(wait=step.wait and step.wait.but(due=None, parked=event.reason)))
     line = step.line(event.direction).but(stopped=event.reason)
     return _with_step(state, _with_line(step, event.direction, line))
 
@@ -292,4 +297,5 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.CommandParked: _parked,
     e.ContradictionFound: _contradiction,
     **EVOLVE_HANDLERS,
+    **EVOLVE_WAITS,
 }

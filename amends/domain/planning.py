@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from amends.domain import events as e
+from amends.domain.arrivals import heard
 from amends.domain.definition import StepDefinition
 from amends.domain.state import Status
 from amends.domain.turn import Turn
-from amends.domain.wire import Direction
+from amends.domain.waiting import Silence
+from amends.domain.wire import Direction, Outcome
 
 
 def proceed(turn: Turn) -> None:
@@ -42,7 +44,7 @@ def _turn_back(turn: Turn, reason: str, because: str) -> None:
     """From here on nothing is asked forward any more: what is in flight is given up too."""
     for step in turn.definition.steps:
         known = turn.state.step(step.name)
-        if known.forward.rounds and not known.decided:
+        if known.begun and not known.decided:
             turn.record(e.StepGivenUp, step=step.name, reason=because)
     turn.record(e.CompensationStarted, reason=reason)
 
@@ -82,6 +84,18 @@ def attempt_rejected(
         give_up(turn, step, why)
 
 
+def wait_over(turn: Turn, step: StepDefinition) -> None:
+    """Nothing came in time: that is a no before the pivot, and after it what the definition says."""
+    turn.record(e.WaitTimedOut, step=step.name)
+    on_timeout = step.wait.on_timeout if step.wait else None
+    if on_timeout is Silence.SKIP:
+        turn.record(e.StepSkipped, step=step.name)
+    elif on_timeout is Silence.PARK:
+        turn.record(e.WaitParked, step=step.name, reason="nothing came in time")
+    else:
+        give_up(turn, step, "nothing came in time")
+
+
 def again(turn: Turn, step: StepDefinition, direction: Direction) -> None:
     """The retry delay is over: send the next attempt, or open the next round."""
     if turn.ask(step, direction):
@@ -108,12 +122,39 @@ def _forwards(turn: Turn) -> bool:
         turn.record(e.SagaCompleted)
         return False
     ready = [s for s in steps if s.name not in done and done.issuperset(s.after)]
-    skipped = False
+    # Waits first: where one hears a no that came early, the others need not be asked.
     for step in ready:
-        if not turn.state.step(step.name).forward.rounds and not turn.ask(step, Direction.FORWARD):
-            turn.record(e.StepSkipped, step=step.name)
-            skipped = True
-    return skipped
+        if step.wait is not None and _wait(turn, step):
+            return True
+    moved = False
+    for step in ready:
+        if step.wait is None and not turn.state.step(step.name).begun:
+            moved |= not _ask(turn, step)
+    return moved
+
+
+def _ask(turn: Turn, step: StepDefinition) -> bool:
+    """Ask for what the step does. False where there was nothing to ask for."""
+    if turn.ask(step, Direction.FORWARD):
+        return True
+    turn.record(e.StepSkipped, step=step.name)
+    return False
+
+
+def _wait(turn: Turn, step: StepDefinition) -> bool:
+    """Wait, or go on waiting. True where an event that has come ends it."""
+    if not turn.state.step(step.name).begun:
+        turn.wait(step)
+    found = heard(turn, step.name)
+    if found is None:
+        return False
+    kept, meaning = found
+    if meaning is Outcome.SUCCEEDED:
+        turn.record(e.WaitSucceeded, step=step.name, message_id=kept.message_id)
+    else:
+        turn.record(e.WaitRejected, step=step.name, message_id=kept.message_id)
+        give_up(turn, step, f"{kept.subject} says no")
+    return True
 
 
 def _backwards(turn: Turn) -> bool:

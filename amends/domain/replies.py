@@ -9,7 +9,6 @@ from amends.domain.definition import Definition, InvalidMessage, read
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.inputs import Reply
-from amends.domain.messages import Event
 from amends.domain.planning import attempt_failed, attempt_rejected
 from amends.domain.state import CommandRef, Status
 from amends.domain.turn import Turn
@@ -137,21 +136,11 @@ def _reopen(turn: Turn, ref: CommandRef) -> None:
 
 
 def _body(definition: Definition, ref: CommandRef, reply: Reply) -> JsonObject:
-    kind = reply_type(definition, ref.step.name, ref.direction, ref.round.subject)
+    undoing = ref.direction is Direction.COMPENSATE
+    kind = definition.step(ref.step.name).reply_type(ref.round.subject, undoing=undoing)
     if ref.direction is Direction.COMPENSATE and reply.body.strip() in (b"", b"{}"):
         return {}  # there was nothing to undo, and so nothing to tell of it
     return read(kind, reply.body).model_dump(mode="json")
-
-
-def reply_type(definition: Definition, step: str, direction: Direction, subject: str) -> type[Event]:
-    """What answers the step's command on this subject. Raises `InvalidMessage` where it has no such command."""
-    asked = definition.step(step)
-    asking = asked.compensation if direction is Direction.COMPENSATE else asked.forward
-    assert asking is not None
-    for command in asking.commands:
-        if command.subject == subject:
-            return command.reply_type()
-    raise InvalidMessage(f"step {step!r} has no command on {subject!r} in this definition")
 
 
 def _record(turn: Turn, kind: type[e.OfCommand], ref: CommandRef, **fields: object) -> None:

@@ -30,6 +30,7 @@ from amends.domain.errors import DefinitionError, NoReply
 from amends.domain.messages import Command, Event
 from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, LONGEST, Retry
 from amends.domain.state import SagaState
+from amends.domain.waiting import listened
 
 S = TypeVar("S", bound=Event)
 E = TypeVar("E", bound=Event)
@@ -70,7 +71,7 @@ class Step(Generic[R]):
         _positive(build.__name__, timeout)
         self.name = build.__name__
         self.build = build
-        self.after = _steps_before(self.name, after)
+        self.after = steps_before(f"step {self.name!r}", after)
         self.pivot = pivot
         self.timeout = timeout
         self.retry = retry
@@ -119,6 +120,24 @@ class Step(Generic[R]):
         )
         changed.after = self.after
         return changed
+
+    def compiled(self, saga: str, after: tuple[str, ...], known: dict[str, Any]) -> StepDefinition:
+        """The step as data; `known` are the names by which its annotations may call types."""
+        compensation = self.compensation
+        return StepDefinition(
+            name=self.name,
+            pivot=self.pivot,
+            after=after,
+            forward=Asking(self.build, _commands(saga, self.build, known), self.timeout, self.retry),
+            compensation=None
+            if compensation is None
+            else Asking(
+                compensation.build,
+                _commands(saga, compensation.build, known),
+                compensation.timeout,
+                compensation.retry,
+            ),
+        )
 
 
 class _Step(Protocol):
@@ -205,14 +224,16 @@ class Saga(Generic[S], metaclass=_SagaClass):
             raise DefinitionError(f"saga {name!r}: expected a version of at least 1, got {version}")
         if deadline is not None:
             _positive(name, deadline)
+        steps = _compiled(name, _steps(cls), known)
         cls.definition = Definition(
             name=name,
             version=version,
             key=(key,) if isinstance(key, str) else tuple(key),
             start=_start_type(cls),
             deadline=deadline,
-            steps=_compiled(name, _steps(cls), known),
+            steps=steps,
             view=cls._view,
+            listens=listened(step.wait for step in steps if step.wait is not None),
         )
         check(cls.definition)
 
@@ -241,9 +262,8 @@ class Saga(Generic[S], metaclass=_SagaClass):
                 f"step {step.name!r} has no reply: it was skipped, or never answered; "
                 "ask with default=None and do without"
             )
-        types = self.definition.step(step.name).forward.commands
-        subject = self._state.step(step.name).forward.rounds[-1].subject
-        kind = next(command for command in types if command.subject == subject).reply_type()
+        rounds = self._state.step(step.name).forward.rounds
+        kind = self.definition.step(step.name).reply_type(rounds[-1].subject if rounds else "")
         return cast(E, kind.model_validate_json(to_json(body)))
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -256,16 +276,16 @@ class Saga(Generic[S], metaclass=_SagaClass):
         return view
 
 
-def _steps_before(name: str, after: Sequence[Step[Any]] | None) -> tuple[str, ...] | None:
-    """The names of these steps; None: the one declared before."""
+def steps_before(where: str, after: Sequence[Step[Any]] | None) -> tuple[Step[Any], ...] | None:
+    """These steps; None: the one declared before."""
     if after is None:
         return None
     for one in cast("Sequence[object]", after):
         if not isinstance(one, Step):
             raise DefinitionError(
-                f"step {name!r}: expected after= to hold steps of this saga, such as after=[reserve], got {one!r}"
+                f"{where}: expected after= to hold steps of this saga, such as after=[reserve], got {one!r}"
             )
-    return tuple(dict.fromkeys(one.name for one in after))
+    return tuple(after)
 
 
 def _plain_function(build: Callable[..., Any]) -> None:
@@ -335,27 +355,10 @@ def _start_type(cls: type) -> type[Event]:
 def _compiled(saga: str, steps: Sequence[Step[Any]], known: dict[str, Any]) -> tuple[StepDefinition, ...]:
     compiled: list[StepDefinition] = []
     for step in steps:
-        before = tuple(one.name for one in compiled[-1:]) if step.after is None else step.after
-        compiled.append(_compile(saga, step, before, known))
+        before = compiled[-1:] if step.after is None else step.after
+        names = tuple(dict.fromkeys(one.name for one in before))
+        compiled.append(step.compiled(saga, names, known))
     return tuple(compiled)
-
-
-def _compile(saga: str, step: Step[Any], after: tuple[str, ...], known: dict[str, Any]) -> StepDefinition:
-    compensation = step.compensation
-    return StepDefinition(
-        name=step.name,
-        pivot=step.pivot,
-        after=after,
-        forward=Asking(step.build, _commands(saga, step.build, known), step.timeout, step.retry),
-        compensation=None
-        if compensation is None
-        else Asking(
-            compensation.build,
-            _commands(saga, compensation.build, known),
-            compensation.timeout,
-            compensation.retry,
-        ),
-    )
 
 
 def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tuple[type[Command[Any]], ...]:

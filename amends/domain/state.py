@@ -115,6 +115,25 @@ class Line(Value):
 
 
 @dataclass(frozen=True)
+class Wait(Value):
+    """A step that waits for one of these events; `due` is when it no longer does, None: never."""
+
+    since: datetime
+    subjects: tuple[str, ...]
+    due: datetime | None
+    parked: str = ""  # why a person should look
+
+
+@dataclass(frozen=True)
+class Kept(Value):
+    """An event that came, and that no step has consumed."""
+
+    message_id: str
+    subject: str
+    event: JsonObject
+
+
+@dataclass(frozen=True)
 class StepState(Value):
     """What is known of one step."""
 
@@ -122,6 +141,7 @@ class StepState(Value):
     forward: Line = Line()
     compensation: Line = Line()
     close: Line = Line()
+    wait: Wait | None = None
     skipped: bool = False
     succeeded: bool = False
     given_up: str = ""  # why
@@ -141,6 +161,16 @@ class StepState(Value):
         return self.done or bool(self.given_up)
 
     @property
+    def begun(self) -> bool:
+        """It was asked for, or waits."""
+        return bool(self.forward.rounds) or self.wait is not None
+
+    @property
+    def waiting(self) -> bool:
+        """It waits for an event."""
+        return self.wait is not None and not self.decided
+
+    @property
     def rejected(self) -> bool:
         """It is proven that the latest round did not happen."""
         return bool(self.forward.rounds) and self.forward.rounds[-1].answer is Outcome.REJECTED
@@ -148,10 +178,10 @@ class StepState(Value):
     @property
     def may_have_happened(self) -> bool:
         """It took effect, or nobody can exclude that it did."""
-        if self.succeeded or self.happened_late:
-            return True
+        if not self.forward.rounds:
+            return False
         ended = self.skipped or bool(self.given_up)
-        return ended and bool(self.forward.rounds) and not self.rejected
+        return self.succeeded or self.happened_late or (ended and not self.rejected)
 
     @property
     def settled(self) -> bool:
@@ -212,6 +242,7 @@ class SagaState(Value):
     refused_starts: frozenset[str] = frozenset()
     contradictions: int = 0
     handlers: HandlerState = field(default_factory=HandlerState)
+    kept: tuple[Kept, ...] = ()
 
     def step(self, name: str) -> StepState:
         """What is known of the step, which may be nothing yet."""
@@ -234,11 +265,18 @@ class SagaState(Value):
     def active(self) -> Iterator[tuple[StepState, Direction, Line]]:
         """The lines on which an answer or a timer is awaited."""
         for step in self.steps.values():
-            if self.status is Status.RUNNING and not step.decided:
+            if self.status is Status.RUNNING and step.forward.rounds and not step.decided:
                 direction = Direction.CLOSE if step.close.rounds else Direction.FORWARD
                 yield step, direction, step.line(direction)
             elif self.status is Status.COMPENSATING and step.compensation.rounds and not step.settled:
                 yield step, Direction.COMPENSATE, step.compensation
+
+    def waits(self) -> Iterator[tuple[StepState, Wait]]:
+        """The steps that wait for an event."""
+        if self.status is Status.RUNNING:
+            for step in self.steps.values():
+                if step.wait is not None and not step.decided:
+                    yield step, step.wait
 
     @property
     def wake_up(self) -> datetime | None:
@@ -246,6 +284,7 @@ class SagaState(Value):
         if self.suspended:
             return None
         times = [line.due for _, _, line in self.active() if line.due]
+        times += [wait.due for _, wait in self.waits() if wait.due]
         if self.deadline_due:
             times.append(self.deadline_due)
         if self.status is Status.RUNNING:

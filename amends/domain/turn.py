@@ -88,6 +88,13 @@ class Turn:
         self._record_round(known, direction, asking, body, subject, reply_subject)
         return True
 
+    def wait(self, step: StepDefinition) -> None:
+        """Begin to wait for the step's event."""
+        assert step.wait is not None
+        self.record(
+            e.WaitStarted, step=step.name, subjects=step.wait.subjects, due=self.now + step.wait.timeout
+        )
+
     def retry(
         self,
         step: StepDefinition,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from amends.domain import events as e
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded
-from amends.domain.state import SagaState, Status
+from amends.domain.state import SagaState, Status, Wait
 from amends.domain.wire import Direction
 
 _ASKING: Final = {
@@ -59,7 +59,10 @@ def standing(state: SagaState, version: int, steps: Sequence[str] = ()) -> JsonO
         "deadline": state.deadline and state.deadline.isoformat(),
         "version": version,
         "contradictions": state.contradictions,
-        "waits": [_wait(name.name, direction, line) for name, direction, line in state.active()],
+        "waits": [
+            *(_wait(step.name, direction, line) for step, direction, line in state.active()),
+            *(_wait_for_event(step.name, wait) for step, wait in state.waits()),
+        ],
         "steps": {name: _step(state, name) for name in dict.fromkeys((*steps, *state.steps))},
     }
 
@@ -80,6 +83,19 @@ def _wait(step: str, direction: Direction, line: Any) -> JsonObject:
     return waiting | {"last_error": line.error}
 
 
+def _wait_for_event(step: str, wait: Wait) -> JsonObject:
+    return {
+        "step": step,
+        "direction": str(Direction.FORWARD),
+        "attempts": 0,
+        "parked": bool(wait.parked),
+        "for": " or ".join(wait.subjects),
+        "since": wait.since.isoformat(),
+        "until": wait.due and wait.due.isoformat(),
+        "last_error": wait.parked,
+    }
+
+
 def _step(state: SagaState, name: str) -> str:
     step = state.step(name)
     known = (
@@ -92,6 +108,7 @@ def _step(state: SagaState, name: str) -> str:
         (bool(step.given_up), f"given up: {step.given_up}"),
         (bool(step.close.rounds), "asked whether it happened"),
         (bool(step.forward.rounds), "asked for, not done yet"),
+        (step.waiting, "waiting"),
         (state.status is Status.RUNNING, "still to come"),
     )
     return next((words for holds, words in known if holds), "never asked for")
@@ -172,6 +189,14 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.StepSkipped: lambda v: f"{v.step} was skipped: there is nothing to ask for",
     e.StepGivenUp: lambda v: f"{v.step} was given up: it will not be tried again",
     e.CompensationPassedOver: lambda v: f"{v.step} needs no undoing: {v.reason}",
+    e.EventReceived: lambda v: f"the event {v.subject} came",
+    e.WaitStarted: lambda v: (
+        f"{v.step} waits for {' or '.join(v.subjects)}, until {v.due:%Y-%m-%d %H:%M:%S} UTC at the latest"
+    ),
+    e.WaitSucceeded: lambda v: f"{v.step} has the event that it waited for",
+    e.WaitRejected: lambda v: f"{v.step} has the event that it waited for, which says no",
+    e.WaitTimedOut: lambda v: f"{v.step} waited in vain: nothing came in time",
+    e.WaitParked: lambda v: f"{v.step} needs a person ({v.reason}); it waits on",
     e.CommandRecorded: _recorded,
     e.CommandSucceeded: _succeeded,
     e.CommandRejected: _refused,

@@ -62,6 +62,7 @@ def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> list
     broken += _of_command(definition, ledger, event)
     broken += _of_suspension(ledger, event)
     broken += _of_the_way_back(definition, ledger, event)
+    broken += _of_wait(definition, ledger, event)
     broken += _of_time(ledger, event)
     ledger.add(event)
     if ledger.status not in _NEXT[before] | {before}:
@@ -82,7 +83,8 @@ def of_ledger_wake_up(state: SagaState, ledger: Ledger) -> list[str]:
     """The same, for a ledger that has seen the whole history."""
     if state.wake_up != ledger.wake_up:
         return [f"12: the state wakes up at {state.wake_up}, its history says {ledger.wake_up}"]
-    if not (state.status.final or ledger.suspended or ledger.stopped) and ledger.wake_up is None:
+    waits_on = ledger.suspended or ledger.stopped or ledger.parked
+    if not (state.status.final or waits_on) and ledger.wake_up is None:
         return [f"12: {state.status} and never looked at again"]
     return []
 
@@ -115,7 +117,11 @@ def of_effects(
 
 def _of_net(status: str, known: Step, step: StepDefinition, net: int, *, quiet: bool) -> Iterator[str]:
     unresolved = known.skipped and bool(known.forward.rounds)  # an operator skipped it, whatever became of it
-    if status == "completed" and not unresolved and net != (0 if known.skipped else 1):
+    if (
+        status == "completed"
+        and not unresolved
+        and net != (0 if known.skipped or step.wait is not None else 1)
+    ):
         yield f"3: completed, and {step.name} has {net} effects"
     excepted = known.passed_over or known.by_hand
     if status == "compensated" and quiet and step.compensation and not excepted and net:
@@ -166,6 +172,28 @@ def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> I
     yield from _of_round(ledger, event)
 
 
+def _of_wait(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if isinstance(event, e.EventReceived | e.EventPassedOver) and event.cause in ledger.came:
+        yield f"11: the event {event.cause} is recorded twice"
+    if not isinstance(
+        event, e.WaitStarted | e.WaitSucceeded | e.WaitRejected | e.WaitTimedOut | e.WaitParked
+    ):
+        return
+    step = definition.step(event.step)
+    known = ledger.step(event.step)
+    if ledger.status != "running" or known.given_up:
+        yield f"8: {event.step} waits while {ledger.status}, or after it was given up"
+    if isinstance(event, e.WaitStarted):
+        if not all(ledger.step(name).done for name in step.after):
+            yield f"8: {event.step} waits before its predecessors are done"
+    elif not known.waits:
+        yield f"8: {event.step} does not wait"
+    if isinstance(event, e.WaitSucceeded | e.WaitRejected):
+        subject = ledger.kept.get(event.message_id)
+        if step.wait is None or subject not in step.wait.subjects:
+            yield f"11: {event.step} consumes an event that is not kept for it"
+
+
 def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
     pivot = _pivot(definition)
     if not isinstance(event, e.CompensationStarted) or pivot is None:
@@ -211,6 +239,10 @@ def _of_time(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
         due = ledger.step(event.step).lines[event.direction].due
         if due is not None and event.at < due:
             yield f"15: {event.step} is tried again before its delay is over"
+    elif isinstance(event, e.WaitTimedOut):
+        due = ledger.step(event.step).wait_due
+        if due is None or event.at < due:
+            yield f"15: {event.step} stopped waiting before its time"
     elif isinstance(event, e.DeadlinePassed) and (ledger.deadline is None or event.at < ledger.deadline):
         yield "15: the deadline passed before its time"
 

@@ -51,6 +51,9 @@ class Step:
     late: bool = False
     by_hand: bool = False  # an operator said that it is undone
     closed: bool = False  # the close was answered `rejected`
+    waits: bool = False
+    wait_due: datetime | None = None
+    heard: bool = False  # the event that it waited for came
 
     @property
     def forward(self) -> Line:
@@ -65,7 +68,8 @@ class Step:
     @property
     def done(self) -> bool:
         """The saga may go on behind it."""
-        return self.skipped or ((self.forward.succeeded or self.closed_as_done) and not self.given_up)
+        answered = self.forward.succeeded or self.closed_as_done or self.heard
+        return self.skipped or (answered and not self.given_up)
 
     @property
     def closed_as_done(self) -> bool:
@@ -86,6 +90,16 @@ class Step:
         return not compensation.rounds and not self.owes
 
 
+_STATUSES: dict[type[e.SagaEvent], str] = {
+    e.SagaStarted: "running",
+    e.CompensationStarted: "compensating",
+    e.SagaReopened: "compensating",
+    e.SagaCompleted: "completed",
+    e.SagaCompensated: "compensated",
+}
+_END_OF_DEADLINE = (e.DeadlinePassed, e.CompensationStarted, e.SagaCompleted)
+
+
 class Ledger:
     """A second fold of a history, for checking the first."""
 
@@ -95,6 +109,9 @@ class Ledger:
         self.deadline: datetime | None = None
         self.contradictions = 0
         self.steps: dict[str, Step] = {}
+        self.kept: dict[str, str] = {}  # subjects of the events that no step has consumed, by their ids
+        self.came: set[str] = set()
+        self.parked = False
 
     def step(self, name: str) -> Step:
         """What is known of the step."""
@@ -106,6 +123,7 @@ class Ledger:
         if self.suspended or self.status == "failed":
             return None
         due = [line.due for step in self.steps.values() for line in step.lines.values() if line.due]
+        due += [step.wait_due for step in self.steps.values() if step.wait_due]
         return min([*due, *([self.deadline] if self.deadline else [])], default=None)
 
     @property
@@ -115,22 +133,18 @@ class Ledger:
 
     def add(self, event: e.SagaEvent) -> None:
         """Take one more event into account."""
+        self.status = _STATUSES.get(type(event), self.status)
+        if isinstance(event, _END_OF_DEADLINE):
+            self.deadline = None
         match event:
             case e.SagaStarted():
-                self.status, self.deadline = "running", event.deadline
-            case e.DeadlinePassed():
-                self.deadline = None
-            case e.CompensationStarted():
-                self.status, self.deadline = "compensating", None
+                self.deadline = event.deadline
             case e.SagaReopened():
-                self.status = "compensating"
                 self.step(event.step).passed_over = False
-            case e.SagaCompleted():
-                self.status, self.deadline = "completed", None
-            case e.SagaCompensated():
-                self.status = "compensated"
             case e.OperatorAction():
                 self._action(event)
+            case e.EventReceived() | e.EventPassedOver():
+                self._came(event)
             case e.OfCommand():
                 self._command(event, self.step(event.step))
             case e.OfStep():
@@ -152,6 +166,7 @@ class Ledger:
             case e.StepSkippedByHand():
                 step = self.step(event.step)
                 step.skipped, step.forward.due = True, None
+                self._end_wait(step)
             case e.StepSettledByHand():
                 self._settled_by_hand(event, self.step(event.step))
             case _:
@@ -160,6 +175,9 @@ class Ledger:
     def _timer(self, event: e.TimerRescheduled | e.TimerCancelled, due: datetime | None) -> None:
         if not event.step:
             self.deadline = due
+            return
+        if self.step(event.step).waits:
+            self.step(event.step).wait_due, self.parked = due, due is None
             return
         line = self.step(event.step).lines[event.direction]
         line.due, line.stopped = due, due is None
@@ -176,16 +194,43 @@ class Ledger:
         round_.succeeded = event.outcome == "succeeded"
         round_.rejected = not round_.succeeded
 
+    def _came(self, event: e.EventReceived | e.EventPassedOver) -> None:
+        self.came.add(event.cause)
+        if isinstance(event, e.EventReceived):
+            self.kept[event.cause] = event.subject
+
     def _step(self, event: e.OfStep, step: Step) -> None:
         if isinstance(event, e.StepSkipped):
             step.skipped = True
             step.forward.due = None
+            self._end_wait(step)
         elif isinstance(event, e.StepGivenUp):
             step.given_up = True
             step.forward.due = step.lines[Direction.CLOSE].due = None
+            self._end_wait(step)
         elif isinstance(event, e.CompensationPassedOver):
             step.passed_over = True
             step.lines[Direction.COMPENSATE].due = None
+        else:
+            self._wait(event, step)
+
+    def _wait(self, event: e.OfStep, step: Step) -> None:
+        match event:
+            case e.WaitStarted():
+                step.waits, step.wait_due = True, event.due
+            case e.WaitSucceeded() | e.WaitRejected():
+                del self.kept[event.message_id]
+                step.heard = isinstance(event, e.WaitSucceeded)
+                self._end_wait(step)
+            case e.WaitTimedOut():
+                step.wait_due = None
+            case e.WaitParked():
+                self.parked = True
+            case _:
+                pass
+
+    def _end_wait(self, step: Step) -> None:
+        step.waits, step.wait_due = False, None
 
     def _command(self, event: e.OfCommand, step: Step) -> None:
         line = step.lines[event.direction]

@@ -13,7 +13,7 @@ from amends.domain.decide import decide
 from amends.domain.definition import Definition
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Cancel, Input, Reply, Resume, Start, Suspend, Tick
+from amends.domain.inputs import Arrival, Cancel, Input, Reply, Resume, Start, Suspend, Tick
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.saga import Saga, step
@@ -201,6 +201,12 @@ class Play:
 
     def fail(self, command: str, **fields: Any) -> Sequence[e.SagaEvent]:
         return self.answer(command, Outcome.FAILED, **{"reason": "broken", **fields})
+
+    def arrive(self, event: Event, message_id: str = "") -> Sequence[e.SagaEvent]:
+        """An event comes that the saga listens to; each call is another one, unless it has a message id."""
+        self._messages += 1
+        identity = message_id or f"event-{self._messages}"
+        return self.give(Arrival(identity, event.subject, event.model_dump_json().encode()))
 
     def tick(self, **fields: Any) -> Sequence[e.SagaEvent]:
         """Time falls due: jump to the saga's wake-up, and apply it."""

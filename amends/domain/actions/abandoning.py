@@ -29,7 +29,8 @@ def on_abandon(turn: Turn, abandon: Abandon) -> None:
 def _effects(state: SagaState) -> Iterator[str]:
     """The steps that took effect and are not undone."""
     for step in state.steps.values():
-        if (step.succeeded or step.happened_late) and not _undone(step):
+        happened = bool(step.forward.rounds) and (step.succeeded or step.happened_late)
+        if happened and not _undone(step):
             yield step.name
 
 

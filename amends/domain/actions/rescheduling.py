@@ -26,6 +26,8 @@ def _direction(turn: Turn, step: str) -> Direction:
     for known, direction, line in turn.state.active():
         if known.name == step and (line.due or line.stopped):
             return direction
+    if any(known.name == step for known, _ in turn.state.waits()):
+        return Direction.FORWARD
     raise ActionRefused(f"no timer of step {step!r} of {name(turn.state)} is running")
 
 

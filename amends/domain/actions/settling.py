@@ -11,7 +11,6 @@ from amends.domain.errors import ActionRefused
 from amends.domain.events import JsonObject
 from amends.domain.inputs import Settle
 from amends.domain.planning import attempt_rejected
-from amends.domain.replies import reply_type
 from amends.domain.state import Status
 from amends.domain.turn import Turn
 from amends.domain.wire import Direction, Outcome
@@ -80,7 +79,7 @@ def _reply(turn: Turn, settle: Settle, subject: str) -> JsonObject:
     """The reply that later steps will see, as the service would have given it."""
     if settle.outcome is Outcome.REJECTED:
         return {}
-    kind = reply_type(turn.definition, settle.step, Direction.FORWARD, subject)
+    kind = turn.definition.step(settle.step).reply_type(subject)
     try:
         return read(kind, to_json(settle.reply)).model_dump(mode="json")
     except InvalidMessage as error:

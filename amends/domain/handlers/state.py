@@ -13,7 +13,7 @@ from amends.domain.value import Value
 
 @dataclass(frozen=True)
 class HandlerState(Value):
-    """Empty for a saga of steps. `handled` are the ids of the messages that were told to a handler."""
+    """Empty for a saga of steps. `handled` are the ids of the events that came, in a saga of steps too."""
 
     model: JsonObject = field(default_factory=dict[str, object])
     sends: tuple[SendRequested, ...] = ()
