@@ -66,6 +66,11 @@ class Connection:
                 self.database.committed(self.effects)
         await self.process.gate("service.commit done")
 
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[None]:
+        """Nothing travels here."""
+        yield
+
 
 class ServiceDatabase:
     """One service's database, shared by its replicas; it outlives them."""
