@@ -20,6 +20,7 @@ from amends.cli.drawing import history_table, standing_table
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import BadInput, execute, on_signal
+from amends.cli.simulating import simulate
 from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.domain.evolve import fold
@@ -115,6 +116,7 @@ def history(saga: Id, as_json: AsJson = False) -> None:
 
 app.command()(describe)
 app.command()(check)
+app.command()(simulate)
 
 
 def _settings(*, quiet: bool = False) -> Settings:
