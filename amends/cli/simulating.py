@@ -28,8 +28,9 @@ def simulate(
     minutes: Annotated[
         float, typer.Option(min=0.1, help="Virtual minutes with faults in each simulation.")
     ] = 5.0,
+    package: Annotated[str, typer.Option(help="Where saga types are looked for.")] = "amends.examples",
     scenario: Annotated[
-        list[str] | None, typer.Option(help="A saga type of the examples, or random. [default: all]")
+        list[str] | None, typer.Option(help="A saga type, or random for made-up ones. [default: all]")
     ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(help="A kind of fault; none for none. [default: all]")
@@ -39,12 +40,11 @@ def simulate(
 
     A failing simulation is made small, and printed as the command that plays it again.
     """
-    _check("--scenario", scenario or [], scenarios())
+    _check("--scenario", scenario or [], scenarios(package))
     _check("--fault", fault or [], [*Fault, "none"])
     faults = EVERY if fault is None else frozenset(Fault(each) for each in fault if each != "none")
-    plan = Plan(
-        seed, at_once if sagas is None else min(at_once, sagas), minutes, tuple(scenario or ()), faults
-    )
+    size = at_once if sagas is None else min(at_once, sagas)
+    plan = Plan(seed, size, minutes, package, tuple(scenario or ()), faults)
     progress = _Progress()
     try:
         broken = campaign(plan, sagas, progress.seen)

@@ -71,6 +71,8 @@ def command(plan: Plan) -> str:
     parts = [
         f"amends simulate --seed {plan.seed} --sagas {plan.sagas} --at-once {plan.sagas} --minutes {plan.minutes:g}"
     ]
+    if plan.package != Plan(0).package:
+        parts.append(f"--package {plan.package}")
     parts += [f"--scenario {name}" for name in plan.scenarios]
     if set(plan.faults) != EVERY:
         parts += [f"--fault {fault}" for fault in sorted(plan.faults)] or ["--fault none"]

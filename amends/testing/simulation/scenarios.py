@@ -1,17 +1,16 @@
-"""Which sagas are simulated: those of the examples, and definitions made up by the dice."""
+"""Which sagas are simulated: those found in a package, and definitions made up by the dice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from importlib import import_module
 from inspect import isclass
 from pkgutil import walk_packages
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
-import amends.examples
 from amends.domain.checking import check
 from amends.domain.definition import Asking, Definition, StepDefinition
 from amends.domain.errors import AmendsError
@@ -62,34 +61,46 @@ class Undo(Command[Undid], subject="service.undo"):
 
 
 @lru_cache
-def examples() -> dict[str, Sequence[Definition]]:
-    """The definitions of the examples by saga type; some types are there in several variants."""
-    found: dict[str, list[Definition]] = {}
-    for module in walk_packages(amends.examples.__path__, f"{amends.examples.__name__}."):
-        for value in vars(import_module(module.name)).values():
+def found(package: str) -> Mapping[str, Sequence[Definition]]:
+    """The definitions in all modules of this package by saga type; some types are there in several variants.
+
+    Raises `ModuleNotFoundError`.
+    """
+    types: dict[str, list[Definition]] = {}
+    for module in _modules(package):
+        for value in vars(module).values():
             if isclass(value) and issubclass(value, Saga) and value is not Saga:
-                variants = found.setdefault(value.definition.name, [])
+                variants = types.setdefault(value.definition.name, [])
                 if value.definition not in variants:
                     variants.append(value.definition)
-    return {name: found[name] for name in sorted(found)}
+    return {name: types[name] for name in sorted(types)}
 
 
-def scenarios() -> list[str]:
+def _modules(package: str) -> Iterator[ModuleType]:
+    top = import_module(package)
+    yield top
+    for module in walk_packages(getattr(top, "__path__", ()), f"{package}."):
+        yield import_module(module.name)
+
+
+def scenarios(package: str) -> list[str]:
     """The names that can be asked for."""
-    return [*examples(), RANDOM]
+    return [*found(package), RANDOM]
 
 
-def draw(dice: Dice, names: Sequence[str]) -> list[Definition]:
-    """One to three saga types out of these scenarios. Raises `UnknownScenario`."""
-    chosen = sorted({dice.choice(names or scenarios()) for _ in range(dice.randint(1, 3))})
+def draw(dice: Dice, package: str, names: Sequence[str]) -> list[Definition]:
+    """One to three saga types out of these scenarios; without names, all there are. Raises `UnknownScenario`."""
+    known = scenarios(package)
+    for name in names:
+        if name not in known:
+            raise UnknownScenario(f"expected a scenario out of {', '.join(known)}; got {name!r}")
+    chosen = sorted({dice.choice(names or known) for _ in range(dice.randint(1, 3))})
     definitions: list[Definition] = []
     for name in chosen:
         if name == RANDOM:
             definitions += [made_up(dice, f"random{number}") for number in range(dice.randint(1, 2))]
-        elif name in examples():
-            definitions.append(dice.choice(examples()[name]))
         else:
-            raise UnknownScenario(f"expected a scenario out of {', '.join(scenarios())}; got {name!r}")
+            definitions.append(dice.choice(found(package)[name]))
     return definitions
 
 

@@ -45,8 +45,10 @@ class Plan:
     sagas: int = 10
     minutes: float = 5.0
     """Virtual time in which sagas start and faults happen."""
+    package: str = "amends.examples"
+    """Where saga types are looked for."""
     scenarios: tuple[str, ...] = ()
-    """Names of saga types; without any, all there are."""
+    """Names of saga types, and `random`; without any, all there are."""
     faults: Collection[Fault] = EVERY
 
 
@@ -74,7 +76,7 @@ class Simulation:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.dice = Dice(plan.seed)
-        self.definitions: Sequence[Definition] = draw(self.dice, plan.scenarios)
+        self.definitions: Sequence[Definition] = draw(self.dice, plan.package, plan.scenarios)
         self.chance = Chance(self.dice, Trouble.drawn(self.dice, plan.faults))
         self.registry = Registry(self.definitions)
         self.watch = Watch(self.registry, "sim")
