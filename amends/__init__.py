@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from amends.client import Client, NotFinished
     from amends.domain.errors import ActionRefused, AmendsError, NoReply
+    from amends.domain.handlers.actions import (
+        Action,
+        also_known_as,
+        cancel_timeout,
+        compensate,
+        complete,
+        publish,
+        send,
+        timeout,
+    )
+    from amends.domain.handlers.manager import ProcessManager, on, on_rejected, on_timeout, starts
+    from amends.domain.handlers.rejection import Rejection
     from amends.domain.messages import Command, Done, Event
     from amends.domain.policy import Retry
     from amends.domain.saga import Saga, step
@@ -19,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Action",
     "ActionRefused",
     "AmendsError",
     "Client",
@@ -29,17 +42,31 @@ __all__ = [
     "NoReply",
     "NotFinished",
     "Participant",
+    "ProcessManager",
     "Rejected",
+    "Rejection",
     "Retry",
     "Saga",
     "Settings",
     "Tx",
     "Worker",
+    "also_known_as",
+    "cancel_timeout",
+    "compensate",
+    "complete",
+    "on",
+    "on_rejected",
+    "on_timeout",
+    "publish",
+    "send",
+    "starts",
     "step",
+    "timeout",
     "wait_for",
 ]
 
 _HOMES = {
+    "Action": "amends.domain.handlers.actions",
     "ActionRefused": "amends.domain.errors",
     "AmendsError": "amends.domain.errors",
     "Client": "amends.client",
@@ -50,13 +77,26 @@ _HOMES = {
     "NoReply": "amends.domain.errors",
     "NotFinished": "amends.client",
     "Participant": "amends.participant",
+    "ProcessManager": "amends.domain.handlers.manager",
     "Rejected": "amends.participant",
+    "Rejection": "amends.domain.handlers.rejection",
     "Retry": "amends.domain.policy",
     "Saga": "amends.domain.saga",
     "Settings": "amends.infrastructure.settings",
     "Tx": "amends.participant",
     "Worker": "amends.process_managers.worker",
+    "also_known_as": "amends.domain.handlers.actions",
+    "cancel_timeout": "amends.domain.handlers.actions",
+    "compensate": "amends.domain.handlers.actions",
+    "complete": "amends.domain.handlers.actions",
+    "on": "amends.domain.handlers.manager",
+    "on_rejected": "amends.domain.handlers.manager",
+    "on_timeout": "amends.domain.handlers.manager",
+    "publish": "amends.domain.handlers.actions",
+    "send": "amends.domain.handlers.actions",
+    "starts": "amends.domain.handlers.manager",
     "step": "amends.domain.saga",
+    "timeout": "amends.domain.handlers.actions",
     "wait_for": "amends.domain.wait_for",
 }
 

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, overload
 from uuid import UUID
 
 from nats.aio.msg import Msg
 from psycopg import AsyncConnection as Tx
 
 from amends.domain import wire
-from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
+from amends.domain.handlers.definition import AnyDefinition
+from amends.domain.handlers.manager import ProcessManager
 from amends.domain.identity import message_id, saga_id
 from amends.domain.inputs import Cancel
 from amends.domain.messages import Event
@@ -110,14 +111,22 @@ class Client:
     ) -> None:
         await self._open.aclose()
 
-    async def start(self, saga: type[Saga[S]], event: S, /, *, tx: Tx | None = None) -> Run:
+    @overload
+    async def start(self, saga: type[Saga[S]], event: S, /, *, tx: Tx | None = None) -> Run: ...
+    @overload
+    async def start(
+        self, saga: type[ProcessManager[Any]], event: Event, /, *, tx: Tx | None = None
+    ) -> Run: ...
+    async def start(
+        self, saga: type[Saga[Any]] | type[ProcessManager[Any]], event: Event, /, *, tx: Tx | None = None
+    ) -> Run:
         """Publish the start event. The same event again is the same start, and changes nothing.
 
         Returns when the broker has stored it; with `tx`, a transaction in the database at `outbox_url`, when it is
         recorded there, to be published after the commit. Raises `PublishFailed` where the broker refuses, for
         size say, and `NoOutbox`.
         """
-        definition: Definition = saga.definition
+        definition: AnyDefinition = saga.definition
         body = event.model_dump_json()
         return await self.publish_start(definition.name, event.subject, definition.key_of(event), body, tx=tx)
 
@@ -127,7 +136,7 @@ class Client:
         Returns when the broker has stored them all. Raises `PublishFailed` with those that it refuses;
         where one cannot be sent at all, for its size, nothing is sent.
         """
-        definition: Definition = saga.definition
+        definition: AnyDefinition = saga.definition
         messages: list[Outgoing] = []
         runs: list[Run] = []
         for event in events:
@@ -165,7 +174,9 @@ class Client:
         place = wire.event_subject(self._namespace, subject)
         return Outgoing(str(identity), place, headers, body.encode())
 
-    async def cancel(self, saga: type[Saga[Any]], id_: UUID, *, by: str, reason: str) -> None:
+    async def cancel(
+        self, saga: type[Saga[Any]] | type[ProcessManager[Any]], id_: UUID, *, by: str, reason: str
+    ) -> None:
         """Undo the saga, or close its pivot where that is out; recorded with who and why.
 
         Raises `ActionRefused` where there is no way back, or nothing to undo.

@@ -21,8 +21,10 @@ ROOT = Path(__file__).parent.parent
 
 PUBLIC = {
     "amends": {
-        "ActionRefused", "AmendsError", "Client", "Command", "Done", "Event", "Failed", "NoReply", "NotFinished",
-        "Participant", "Rejected", "Retry", "Saga", "Settings", "Tx", "Worker", "step",
+        "Action", "ActionRefused", "AmendsError", "Client", "Command", "Done", "Event", "Failed", "NoReply",
+        "NotFinished", "Participant", "ProcessManager", "Rejected", "Rejection", "Retry", "Saga",
+        "Settings", "Tx", "Worker", "also_known_as", "cancel_timeout", "compensate", "complete", "on",
+        "on_rejected", "on_timeout", "publish", "send", "starts", "step", "timeout", "wait_for",
     },
     "amends.participant": {"Failed", "Participant", "Rejected", "Tx"},
     "amends.testing": set[str](),

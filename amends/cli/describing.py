@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,15 +16,15 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from amends.cli.modules import find
+from amends.cli.modules import AnySaga, find
 from amends.cli.running import execute
+from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
-from amends.domain.saga import Saga
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
-from amends.projections.design import Design, Failure, failures, outline
+from amends.projections.design import Design, failures, outline
 from amends.projections.design.drawing import drawing
 from amends.projections.design.failures import NOTE
 from amends.projections.design.mermaid import mermaid
@@ -100,10 +100,11 @@ def _written(target: str) -> list[Design]:
     return [design_of(saga) for saga in found]
 
 
-def design_of(saga: type[Saga[Any]]) -> Design:
+def design_of(saga: AnySaga) -> Design:
     """The design with what its author wrote about it."""
     definition = saga.definition
-    notes = {step.name: inspect.getdoc(step.forward.build) or "" for step in definition.steps}
+    steps = definition.steps if isinstance(definition, Definition) else ()
+    notes = {step.name: inspect.getdoc(step.forward.build) or "" for step in steps}
     return outline(definition.shape(), inspect.getdoc(saga) or "", notes)
 
 
@@ -133,16 +134,16 @@ def _terminal(design: Design, width: int) -> Group:
         Text.assemble(*((text, _STYLES.get(style, "")) for text, style in row), no_wrap=True)
         for row in drawing(design, min(width, 120))
     ]
-    return Group(*parts, Text(), *rows, Text(), failure_table(failures(design)), Text(NOTE, style="dim"))
+    return Group(*parts, Text(), *rows, Text(), failure_table(design), Text(NOTE, style="dim"))
 
 
-def failure_table(rows: Sequence[Failure]) -> Table:
+def failure_table(design: Design) -> Table:
     """Failure point, what failed, compensation chain."""
     table = Table(
         "failure point", "what failed", "compensation chain", box=None, header_style="bold", pad_edge=False
     )
     previous = ""
-    for row in rows:
+    for row in failures(design):
         table.add_row(Text(row.point if row.point != previous else ""), Text(row.what), Text(row.text()))
         previous = row.point
     return table

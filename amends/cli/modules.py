@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 from amends.domain.errors import AmendsError
+from amends.domain.handlers.manager import ProcessManager
 from amends.domain.saga import Saga
 from amends.participant import Participant
 
@@ -16,11 +17,14 @@ class NothingFound(AmendsError):
     """A module is not there, or holds nothing that can be run."""
 
 
+AnySaga: TypeAlias = type[Saga[Any]] | type[ProcessManager[Any]]
+
+
 @dataclass
 class Found:
     """What the modules hold."""
 
-    sagas: list[type[Saga[Any]]] = field(default_factory=list[type[Saga[Any]]])
+    sagas: list[AnySaga] = field(default_factory=list[AnySaga])
     participants: list[Participant[Any]] = field(default_factory=list[Participant[Any]])
 
 
@@ -44,8 +48,8 @@ def find(names: Iterable[str]) -> Found:
         for value in values:
             if (
                 isinstance(value, type)
-                and issubclass(value, Saga)
-                and value is not Saga
+                and issubclass(value, (Saga, ProcessManager))
+                and value not in (Saga, ProcessManager)
                 and value not in found.sagas
             ):
                 found.sagas.append(value)

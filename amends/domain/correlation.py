@@ -79,10 +79,10 @@ class Correlation:
 def key_of(event: Event, names: Sequence[str]) -> str:
     """The key in these fields: the field itself, or a JSON array of several. Raises `NoKey`."""
     values = [getattr(event, name) for name in names]
-    for name, value in zip(names, values, strict=True):
-        if value in (None, ""):
+    texts = ["" if value is None else str(value) for value in values]
+    for name, text in zip(names, texts, strict=True):
+        if not text:
             raise NoKey(f"expected {name} of a {type(event).__name__} to name the occurrence, got nothing")
-    texts = [str(value) for value in values]
     return texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)
 
 

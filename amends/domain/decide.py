@@ -14,8 +14,9 @@ from amends.domain import events as e
 from amends.domain.actions import on_action
 from amends.domain.arrivals import on_arrival
 from amends.domain.correlation import LearntKey
-from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
+from amends.domain.handlers import calling
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.inputs import Arrival, Input, Reply, Start, Tick
 from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo, wait_over
 from amends.domain.replies import on_reply
@@ -28,7 +29,7 @@ class UnknownSaga(AmendsError):
 
 
 def decide(
-    definition: Definition, saga_id: UUID, state: SagaState | None, given: Input, now: datetime, by: str
+    definition: AnyDefinition, saga_id: UUID, state: SagaState | None, given: Input, now: datetime, by: str
 ) -> Sequence[e.SagaEvent]:
     """What happens because of an input: the events to append, none where it has been applied before.
 
@@ -40,7 +41,7 @@ def decide(
 
 
 def take_turn(
-    definition: Definition | None,
+    definition: AnyDefinition | None,
     saga_id: UUID,
     state: SagaState | None,
     given: Input,
@@ -62,11 +63,13 @@ def take_turn(
     elif isinstance(given, Reply):
         on_reply(turn, given)
     elif isinstance(given, Arrival):
-        on_arrival(turn, given)
+        _on_arrival(turn, given)
     elif isinstance(given, Tick):
         _on_tick(turn, given)
     else:
         on_action(turn, given)
+    if turn.manager is not None:
+        calling.on_outcomes(turn, turn.manager)
     if turn.events:
         proceed(turn)
     return turn
@@ -85,11 +88,22 @@ def _on_start(turn: Turn, state: SagaState | None, start: Start) -> None:
             start=start.payload,
             deadline=turn.now + definition.deadline if definition.deadline else None,
         )
+        if turn.manager is not None:
+            calling.on_started(turn, turn.manager, start)
+    elif turn.manager is not None:
+        calling.on_started_again(turn, turn.manager, start)
     elif start.message_id != state.started_by and start.message_id not in state.refused_starts:
         turn.record(
             e.StartRefused,
             reason=f"expected a new key; {state.saga} {state.key!r} was started by {state.started_by}",
         )
+
+
+def _on_arrival(turn: Turn, arrival: Arrival) -> None:
+    if turn.manager is not None:
+        calling.on_arrival(turn, turn.manager, arrival)
+    else:
+        on_arrival(turn, arrival)
 
 
 def _on_tick(turn: Turn, tick: Tick) -> None:
@@ -109,7 +123,12 @@ def _apply_due(turn: Turn, due: datetime) -> None:
     if waiting is not None:
         wait_over(turn, turn.definition.step(waiting.name))
         return
-    known, direction, line = next(item for item in turn.state.active() if item[2].due == due)
+    item = next((item for item in turn.state.active() if item[2].due == due), None)
+    if item is None:
+        assert turn.manager is not None
+        calling.on_timeout(turn, turn.manager, due)
+        return
+    known, direction, line = item
     step = turn.definition.step(known.name)
     attempt = line.in_flight
     if attempt is None:

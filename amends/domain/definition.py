@@ -51,6 +51,7 @@ class StepDefinition:
     """One step of a definition. `after` names the steps that must be done or skipped before it begins.
 
     A step that asks a service has a `forward`; one that waits for an event has `wait` instead.
+    A `tolerated` step may be rejected without the saga turning back.
     """
 
     name: str
@@ -58,6 +59,7 @@ class StepDefinition:
     compensation: Asking | None
     pivot: bool
     after: tuple[str, ...] = ()
+    tolerated: bool = False
     wait: Waiting | None = None
 
     def reply_type(self, subject: str, *, undoing: bool = False) -> type[Event]:
@@ -78,7 +80,9 @@ class StepDefinition:
 class Definition:
     """One version of a saga type. `view` makes the read-only object that step functions see as `self`.
 
-    `listens` tells how the events find their saga that are neither starts nor answers.
+    `listens` tells how the events find their saga that are neither starts nor answers. `order` names what each step
+    comes after when it comes to undoing, where that is not what `after` says. A definition that `goes_on` is not
+    completed by its steps: there may be more.
     """
 
     name: str
@@ -89,6 +93,8 @@ class Definition:
     steps: tuple[StepDefinition, ...]
     view: Callable[[SagaState], Any]
     listens: tuple[Correlation, ...] = ()
+    order: Mapping[str, Sequence[str]] | None = None
+    goes_on: bool = False
 
     pivot: StepDefinition | None = field(init=False)
     """The step after whose success the saga only goes forward."""
@@ -97,7 +103,7 @@ class Definition:
 
     def __post_init__(self) -> None:
         pivot = next((step for step in self.steps if step.pivot), None)
-        order = {step.name: step.after for step in self.steps}
+        order = self.order or {step.name: step.after for step in self.steps}
         object.__setattr__(self, "pivot", pivot)
         object.__setattr__(self, "graph", Graph.of(order, pivot.name if pivot else None))
         object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
@@ -116,8 +122,13 @@ class Definition:
         except NoKey as error:
             raise InvalidMessage(str(error)) from None
 
-    def read_start(self, body: bytes) -> Event:
-        """The start event in this body. Raises `InvalidMessage`."""
+    @property
+    def start_subjects(self) -> tuple[str, ...]:
+        """The subjects, without namespace, of what starts it."""
+        return (self.start.subject,)
+
+    def read_start(self, subject: str, body: bytes) -> Event:
+        """The start event in this body, which came on this subject. Raises `InvalidMessage`."""
         return read(self.start, body)
 
     def hears(self, subject: str) -> Correlation | None:
@@ -201,6 +212,11 @@ def in_order(shape: JsonObject) -> JsonObject:
     return {**shape, "steps": ordered} if ordered else shape
 
 
+def command_shape(command: type[AnyCommand]) -> JsonObject:
+    """What is recorded of a command's type."""
+    return {"type": command.__name__, "subject": command.subject, "reply": command.reply_type().subject}
+
+
 def _step_shape(step: StepDefinition) -> JsonObject:
     shape: JsonObject = {"name": step.name, "kind": "command", "pivot": step.pivot, "after": list(step.after)}
     if step.wait is not None:
@@ -213,10 +229,7 @@ def _step_shape(step: StepDefinition) -> JsonObject:
 def _asking_shape(asking: Asking) -> JsonObject:
     retry = asking.retry
     return {
-        "commands": [
-            {"type": c.__name__, "subject": c.subject, "reply": c.reply_type().subject}
-            for c in asking.commands
-        ],
+        "commands": [command_shape(command) for command in asking.commands],
         "timeout": asking.timeout.total_seconds(),
         "retry": {
             "attempts": retry.attempts,

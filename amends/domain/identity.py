@@ -26,6 +26,11 @@ def command_id(saga: UUID, step: str, direction: Direction, round_: int, attempt
     return uuid5(saga, f"{step}/{direction}/{round_}/{attempt}")
 
 
+def published_id(saga: UUID, ordinal: int) -> UUID:
+    """The id of an event that a process manager published; its `ordinal` counts them from 1."""
+    return uuid5(saga, f"publish/{ordinal}")
+
+
 def message_id(subject: str, body: str) -> UUID:
     """The id of an event that is told by its content: the same event told again is the same message."""
     return uuid5(_AMENDS, f"{subject}\n{body}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amends.domain import events as e
 from amends.domain.arrivals import heard
 from amends.domain.definition import StepDefinition
-from amends.domain.state import Status
+from amends.domain.state import Status, StepState
 from amends.domain.turn import Turn
 from amends.domain.waiting import Silence
 from amends.domain.wire import Direction, Outcome
@@ -80,6 +80,8 @@ def attempt_rejected(
     why = f"rejected: {reason or 'no reason given'}"
     if direction is Direction.COMPENSATE or step.name in turn.definition.graph.after_pivot:
         turn.retry(step, direction, why, after=after)
+    elif step.tolerated:
+        turn.record(e.StepGivenUp, step=step.name, reason=why)
     else:
         give_up(turn, step, why)
 
@@ -118,8 +120,11 @@ def _forwards(turn: Turn) -> bool:
     """Ask every step whose predecessors are done."""
     steps = turn.definition.steps
     done = {name for name, known in turn.state.steps.items() if known.done}
+    if turn.manager is not None:
+        done |= {step.name for step in steps if step.tolerated and _refused(turn.state.step(step.name))}
     if done >= turn.definition.graph.before.keys():
-        turn.record(e.SagaCompleted)
+        if not turn.definition.goes_on:
+            turn.record(e.SagaCompleted)
         return False
     ready = [s for s in steps if s.name not in done and done.issuperset(s.after)]
     # Waits first: where one hears a no that came early, the others need not be asked.
@@ -155,6 +160,11 @@ def _wait(turn: Turn, step: StepDefinition) -> bool:
         turn.record(e.WaitRejected, step=step.name, message_id=kept.message_id)
         give_up(turn, step, f"{kept.subject} says no")
     return True
+
+
+def _refused(step: StepState) -> bool:
+    """It was given up because it was rejected."""
+    return step.rejected and bool(step.given_up)
 
 
 def _backwards(turn: Turn) -> bool:

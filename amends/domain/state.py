@@ -287,7 +287,7 @@ class SagaState(Value):
         times += [wait.due for _, wait in self.waits() if wait.due]
         if self.deadline_due:
             times.append(self.deadline_due)
-        if self.status is Status.RUNNING:
+        if self.status is Status.RUNNING and not self.handlers.completing:
             times += self.handlers.timeouts.values()
         return min(times, default=None)
 

@@ -12,6 +12,7 @@ from amends.domain.correlation import LearntKey
 from amends.domain.definition import Asking, Definition, StepDefinition, build, payload
 from amends.domain.errors import VersionNotHeld
 from amends.domain.evolve import evolve
+from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.identity import command_id, idempotency_key
 from amends.domain.inputs import Action, Input
 from amends.domain.state import Line, SagaState, StepState
@@ -23,14 +24,15 @@ class Turn:
 
     def __init__(
         self,
-        definition: Definition | None,
+        definition: AnyDefinition | None,
         saga_id: UUID,
         state: SagaState | None,
         given: Input,
         now: datetime,
         by: str,
     ) -> None:
-        self._definition = definition
+        self.manager = definition if isinstance(definition, ManagerDefinition) else None
+        self._definition = definition.plan(state) if isinstance(definition, ManagerDefinition) else definition
         self.events: list[e.SagaEvent] = []
         self.refused: Collection[LearntKey] = ()
         self._saga_id = saga_id
@@ -46,7 +48,9 @@ class Turn:
 
     @property
     def definition(self) -> Definition:
-        """The saga's definition. Raises `VersionNotHeld` where it is decided without."""
+        """The saga's definition; of a process manager, what it has sent so far. Raises `VersionNotHeld` where the saga
+        is decided without.
+        """
         if self._definition is None:
             raise VersionNotHeld(
                 f"expected a worker that holds {self.state.saga}@{self.state.definition}, the version of this "
@@ -59,6 +63,11 @@ class Turn:
         """The state after the events so far."""
         assert self._state is not None
         return self._state
+
+    def replan(self) -> None:
+        """A process manager sends more, or nothing more: its steps are others now."""
+        assert self.manager is not None
+        self._definition = self.manager.plan(self.state)
 
     def record(self, kind: Callable[..., e.SagaEvent], **fields: Any) -> None:
         """Append an event and apply it."""

@@ -9,9 +9,10 @@ from uuid import UUID
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.decide import UnknownSaga, take_turn
-from amends.domain.definition import Definition, InvalidMessage
+from amends.domain.definition import InvalidMessage
 from amends.domain.errors import ActionRefused
 from amends.domain.events import KeyLearnt, SagaEvent, SagaStarted, StartRefused
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.inputs import Action, Arrival, Tick
 from amends.domain.replies import Uncorrelated
 from amends.domain.state import SagaState
@@ -121,14 +122,14 @@ class Batch:
                 self._quarantine(aggregate.id, told[position:], _text(error))
                 return
 
-    def _definition(self, aggregate: SagaAggregate, item: Told) -> Definition | None:
+    def _definition(self, aggregate: SagaAggregate, item: Told) -> AnyDefinition | None:
         if aggregate.state is not None:
             return self.registry.get(aggregate.state.saga, aggregate.state.definition)
         if isinstance(item, Routed):
             return self.registry.get(item.saga, item.definition) or self.registry.newest(item.saga)
         raise ActionRefused(f"expected a saga {aggregate.id} to exist; none has started under this id")
 
-    def _apply(self, aggregate: SagaAggregate, definition: Definition | None, item: Told) -> None:
+    def _apply(self, aggregate: SagaAggregate, definition: AnyDefinition | None, item: Told) -> None:
         given = item.given if isinstance(item, Routed) else item
         try:
             turn = take_turn(
@@ -153,7 +154,9 @@ class Batch:
         for event in turn.events:
             self._follow(turn.state, definition, item, event)
 
-    def _follow(self, state: SagaState, definition: Definition | None, item: Told, event: SagaEvent) -> None:
+    def _follow(
+        self, state: SagaState, definition: AnyDefinition | None, item: Told, event: SagaEvent
+    ) -> None:
         """What an event means for others than its saga."""
         if isinstance(event, StartRefused) and isinstance(item, Routed):
             self._draft.bury(item.message, item.message_id, event.reason)

@@ -38,6 +38,8 @@ def messages(state: SagaState, recorded: Sequence[Recorded]) -> Iterator[Outgoin
         if isinstance(event, e.CommandRecorded):
             round_ = state.step(event.step).line(event.direction).rounds[event.round - 1]
             yield command(state, event.step, event.direction, round_, round_.attempts[event.attempt - 1])
+        elif isinstance(event, e.EventPublished):
+            yield published(state, item)
         elif type(event) in MILESTONES:
             yield milestone(state, item)
 
@@ -76,6 +78,19 @@ def command(
         headers=headers,
         body=to_json(round_.payload),
         deduplication_id=f"{attempt.command_id}{suffix}",
+    )
+
+
+def published(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoing:
+    """The message that carries an event which a process manager published; `suffix` as in `outstanding`."""
+    event = recorded.event
+    assert isinstance(event, e.EventPublished)
+    return Outgoing(
+        message_id=str(event.message_id),
+        subject=wire.event_subject(state.namespace, event.subject),
+        headers=_headers(state, str(event.message_id), event.subject, event.at),
+        body=to_json(event.event),
+        deduplication_id=f"{event.message_id}{suffix}",
     )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from amends.domain.events import EventPublished
+from amends.domain.history import Recorded
+from amends.domain.state import SagaState
 from amends.infrastructure.clock import fresh_name
-from amends.infrastructure.ports import Publisher, Store
+from amends.infrastructure.ports import Outgoing, Publisher, Store
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.process_managers import outgoing
 
@@ -37,13 +40,28 @@ async def send_again(store: Store, publisher: Publisher, saga_types: Sequence[st
 
 async def tell_again(store: PostgresStore, publisher: Publisher, retention: timedelta) -> int:
     """Publish again what became of sagas during the retention, out of the histories. Returns how many messages."""
+    return await _again(store, publisher, retention, _MILESTONES, outgoing.milestone)
+
+
+async def publish_again(store: PostgresStore, publisher: Publisher, retention: timedelta) -> int:
+    """Publish again the events that process managers published during the retention. Returns how many."""
+    return await _again(store, publisher, retention, [EventPublished.type], outgoing.published)
+
+
+async def _again(
+    store: PostgresStore,
+    publisher: Publisher,
+    retention: timedelta,
+    types: Sequence[str],
+    message: Callable[[SagaState, Recorded, str], Outgoing],
+) -> int:
     since = (await store.load(())).now - retention
     suffix = f"@{fresh_name()}"
     told, after = 0, 0
-    while page := await store.recorded_since(since, _MILESTONES, after, _BATCH):
+    while page := await store.recorded_since(since, types, after, _BATCH):
         loaded = await store.load({recorded.originator_id for _, recorded in page})
         messages = [
-            outgoing.milestone(aggregate.state, recorded, suffix)
+            message(aggregate.state, recorded, suffix)
             for _, recorded in page
             if (aggregate := loaded.aggregates.get(recorded.originator_id)) and aggregate.state
         ]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from amends.domain.correlation import Correlation
-from amends.domain.definition import Definition
 from amends.domain.events import JsonObject
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.wire import event_subject, reply_subjects
 from amends.process_managers.errors import DuplicateDefinition
 
@@ -15,8 +15,8 @@ from amends.process_managers.errors import DuplicateDefinition
 class Registry:
     """Definitions by name and version. Several versions of a type stand side by side; starts go to the newest."""
 
-    def __init__(self, definitions: Iterable[Definition]) -> None:
-        self._held: dict[tuple[str, int], Definition] = {}
+    def __init__(self, definitions: Iterable[AnyDefinition]) -> None:
+        self._held: dict[tuple[str, int], AnyDefinition] = {}
         for definition in definitions:
             held = (definition.name, definition.version)
             if held in self._held:
@@ -43,15 +43,15 @@ class Registry:
         """Every type held here, in any version."""
         return sorted({name for name, _ in self._held})
 
-    def get(self, saga: str, version: int) -> Definition | None:
+    def get(self, saga: str, version: int) -> AnyDefinition | None:
         """The definition of this type and version, where it is held."""
         return self._held.get((saga, version))
 
-    def newest(self, saga: str) -> Definition:
+    def newest(self, saga: str) -> AnyDefinition:
         """The definition under which new sagas of the type start."""
         return self._held[saga, max(version for name, version in self._held if name == saga)]
 
-    def hears(self, saga: str, subject: str) -> tuple[Definition, Correlation] | None:
+    def hears(self, saga: str, subject: str) -> tuple[AnyDefinition, Correlation] | None:
         """The newest version held of the type that listens to events on this subject, and how they find sagas."""
         return self._heard.get((saga, subject))
 
@@ -64,9 +64,9 @@ class Registry:
         return [definition.shape() for definition in self._held.values()]
 
 
-def start_filter(namespace: str, definition: Definition) -> tuple[str, ...]:
+def start_filter(namespace: str, definition: AnyDefinition) -> tuple[str, ...]:
     """The subjects that start sagas of this type."""
-    return (event_subject(namespace, definition.start.subject),)
+    return tuple(event_subject(namespace, subject) for subject in definition.start_subjects)
 
 
 def reply_filter(namespace: str, saga: str, shapes: Iterable[JsonObject]) -> tuple[str, ...]:
@@ -93,5 +93,7 @@ def _awaited(shape: JsonObject) -> Iterator[str]:
         for asking in (step["forward"], step["compensation"]):
             for command in asking["commands"] if asking is not None else ():
                 yield from reply_subjects(command["subject"], command["reply"])
+    for command in shape.get("sends", ()):
+        yield from reply_subjects(command["subject"], command["reply"])
     for each in shape.get("listens", ()):
         yield each["subject"]

@@ -11,7 +11,8 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from amends.domain.correlation import Correlation, LearntKey, NoKey, key_of
-from amends.domain.definition import Definition, InvalidMessage, read
+from amends.domain.definition import read
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.identity import message_id as message_id_of
 from amends.domain.identity import saga_id
 from amends.domain.inputs import Arrival, Input, Reply, Start
@@ -77,18 +78,19 @@ def route(
     """Whose message it is; None where another type's consumer handles it. Raises `Unroutable`, `InvalidMessage`.
 
     Which consumer delivered it tells whether a message starts a saga or is for one, and of which type. It answers
-    a command of that type where its headers say so; else it is an event, if the type listens to its subject.
+    a command of that type where its headers say so; else it is an event, if the type listens to its subject. Where
+    the headers must tell whose event it is, and name another type, that type handles it.
     """
     if message.consumer.startswith(START):
         return _start(message, registry, namespace, saga_of(message))
     saga, named = saga_of(message), _named(message)
     if named in ("", saga) and CAUSATION_ID in message.headers:
         return _reply(message, saga)
-    subject = message.subject.removeprefix(event_subject(namespace, ""))
+    subject = _subject(message, namespace)
     heard = registry.hears(saga, subject)
-    if heard is not None:
+    if heard is not None and (heard[1].key or heard[1].header or named in ("", saga)):
         return _event(message, saga, namespace, *heard)
-    if not registry.asks(saga, subject):
+    if heard is None and not registry.asks(saga, subject):
         return Unheard(message, message_id(message), saga, subject)
     astray(message, saga, known_types)
     return None
@@ -120,17 +122,15 @@ def message_id(message: Incoming) -> str:
 
 def _start(message: Incoming, registry: Registry, namespace: str, saga: str) -> Routed:
     definition = registry.newest(saga)
-    event = definition.read_start(message.body)
+    event = definition.read_start(_subject(message, namespace), message.body)
     key = definition.key_of(event)
-    if not key:
-        raise InvalidMessage(f"expected {'+'.join(definition.key)} to name the occurrence, got nothing")
     identity = saga_id(namespace, saga, key)
     start = Start(
         message_id=message_id(message),
         saga_id=identity,
         namespace=namespace,
         key=key,
-        subject=definition.start.subject,
+        subject=type(event).subject,
         payload=event.model_dump(mode="json"),
         trace=message.headers.get(TRACEPARENT, ""),
     )
@@ -138,7 +138,7 @@ def _start(message: Incoming, registry: Registry, namespace: str, saga: str) -> 
 
 
 def _event(
-    message: Incoming, saga: str, namespace: str, definition: Definition, correlation: Correlation
+    message: Incoming, saga: str, namespace: str, definition: AnyDefinition, correlation: Correlation
 ) -> Routed:
     headers = message.headers
     subject = correlation.event.subject
@@ -163,6 +163,11 @@ def _key(message: Incoming, correlation: Correlation) -> str:
     if not came:
         raise Unroutable(f"expected the header {name} to name the occurrence; it is missing")
     return unquote(came)
+
+
+def _subject(message: Incoming, namespace: str) -> str:
+    """The subject without namespace."""
+    return message.subject.removeprefix(event_subject(namespace, ""))
 
 
 def _named(message: Incoming) -> str:

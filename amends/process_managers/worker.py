@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from amends.domain import wire
+from amends.domain.handlers.manager import ProcessManager
 from amends.domain.saga import Saga
 from amends.infrastructure.broker import streams
 from amends.infrastructure.clock import SystemClock
@@ -22,12 +23,12 @@ from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
-from amends.process_managers.recovery import send_again, tell_again
+from amends.process_managers.recovery import publish_again, send_again, tell_again
 from amends.process_managers.registry import Registry
 
 
 class Worker:
-    """Runs these sagas: `async with Worker([Order])`, or `await Worker([Order]).run()`.
+    """Runs these sagas and process managers: `async with Worker([Order])`, or `await Worker([Order]).run()`.
 
     Workers are equal and share the work: run as many as you like. `deliver` says what a saga type that is run
     for the first time starts for: `new` events only, or `all` that the stream still holds. `probe` is called
@@ -39,7 +40,7 @@ class Worker:
 
     def __init__(
         self,
-        sagas: Sequence[type[Saga[Any]]],
+        sagas: Sequence[type[Saga[Any]] | type[ProcessManager[Any]]],
         settings: Settings | None = None,
         *,
         name: str | None = None,
@@ -81,6 +82,8 @@ class Worker:
                     await send_again(store, publisher, self.registry.types)
                 if wire.stream(settings.namespace, "sagas") in names:
                     await tell_again(store, publisher, timedelta(days=settings.outbox_retention))
+                if wire.stream(settings.namespace, "events") in names:
+                    await publish_again(store, publisher, timedelta(days=settings.outbox_retention))
 
             specs = streams(settings.namespace, timedelta(days=settings.stream_max_age))
             async with (

@@ -55,19 +55,15 @@ def of_history(definition: Definition, history: Sequence[Recorded]) -> list[str]
     return [*broken, *_of_order(history)]
 
 
-def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent, *, timed: bool = True) -> list[str]:
-    """What is broken in one more event: invariants 6 to 9, 13 and 15; the ledger takes it into account.
-
-    Where times are made up (not `timed`), invariant 15 is left out.
-    """
+def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> list[str]:
+    """What is broken in one more event: invariants 6 to 9, 13 and 15; the ledger takes it into account."""
     broken: list[str] = []
     before = ledger.status
     broken += _of_command(definition, ledger, event)
     broken += _of_suspension(ledger, event)
     broken += _of_the_way_back(definition, ledger, event)
     broken += _of_wait(definition, ledger, event)
-    if timed:
-        broken += _of_time(ledger, event)
+    broken += _of_time(ledger, event)
     ledger.add(event)
     if ledger.status not in _NEXT[before] | {before}:
         broken.append(f"13: from {before} to {ledger.status}")
@@ -87,7 +83,7 @@ def of_ledger_wake_up(state: SagaState, ledger: Ledger) -> list[str]:
     """The same, for a ledger that has seen the whole history."""
     if state.wake_up != ledger.wake_up:
         return [f"12: the state wakes up at {state.wake_up}, its history says {ledger.wake_up}"]
-    waits_on = ledger.suspended or ledger.stopped or ledger.parked
+    waits_on = ledger.suspended or ledger.stopped or ledger.parked or ledger.handles
     if not (state.status.final or waits_on) and ledger.wake_up is None:
         return [f"12: {state.status} and never looked at again"]
     return []
@@ -124,7 +120,7 @@ def _of_net(status: str, known: Step, step: StepDefinition, net: int, *, quiet: 
     if (
         status == "completed"
         and not unresolved
-        and net != (0 if known.skipped or step.wait is not None else 1)
+        and net != (0 if known.skipped or step.wait is not None or (step.tolerated and known.rejected) else 1)
     ):
         yield f"3: completed, and {step.name} has {net} effects"
     excepted = known.passed_over or known.by_hand
@@ -167,7 +163,7 @@ def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> I
     else:
         if ledger.status != "running":
             yield f"8: {event.step} is asked {event.direction} while {ledger.status}"
-        if not all(ledger.step(name).done for name in step.after):
+        if not all(_over(definition, ledger, name) for name in step.after):
             yield f"8: {event.step} is asked before its predecessors are done"
         if event.direction is Direction.FORWARD and known.lines[Direction.CLOSE].rounds:
             yield f"8: {event.step} is asked while it is closed"
@@ -252,7 +248,8 @@ def _of_time(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
 
 
 def _of_end(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
-    if isinstance(event, e.SagaCompleted) and not all(ledger.step(s.name).done for s in definition.steps):
+    over = all(_over(definition, ledger, step.name) for step in definition.steps)
+    if isinstance(event, e.SagaCompleted) and not over:
         yield "3: completed before every step is done"
     if not isinstance(event, e.SagaCompensated):
         return
@@ -261,6 +258,12 @@ def _of_end(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Itera
         before_pivot = pivot is None or pivot in _later(definition, step.name)
         if before_pivot and not ledger.step(step.name).settled:
             yield f"6: compensated, and {step.name} is not settled"
+
+
+def _over(definition: Definition, ledger: Ledger, name: str) -> bool:
+    """The saga may go on behind the step."""
+    known = ledger.step(name)
+    return known.done or (definition.step(name).tolerated and known.given_up and known.rejected)
 
 
 def _pivot(definition: Definition) -> str | None:

@@ -5,9 +5,7 @@ The core folds events into a state and asks that state. A checker that asked it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -36,11 +34,6 @@ class Line:
     awaiting: tuple[int, int] | None = None  # round and attempt
     stopped: bool = False  # an operator cancelled its timer
 
-    def fork(self) -> Line:
-        """The same, in objects of its own."""
-        rounds = [replace(round_, attempts=dict(round_.attempts)) for round_ in self.rounds]
-        return Line(rounds, self.due, self.awaiting)
-
     @property
     def succeeded(self) -> bool:
         """Its latest round was answered so."""
@@ -61,10 +54,6 @@ class Step:
     waits: bool = False
     wait_due: datetime | None = None
     heard: bool = False  # the event that it waited for came
-
-    def fork(self) -> Step:
-        """The same, in objects of its own."""
-        return replace(self, lines={direction: line.fork() for direction, line in self.lines.items()})
 
     @property
     def forward(self) -> Line:
@@ -123,17 +112,12 @@ class Ledger:
         self.kept: dict[str, str] = {}  # subjects of the events that no step has consumed, by their ids
         self.came: set[str] = set()
         self.parked = False
+        self.handles = False  # it listens to events for as long as it runs
+        self.timeouts: dict[str, datetime] = {}
 
     def step(self, name: str) -> Step:
         """What is known of the step."""
         return self.steps.setdefault(name, Step())
-
-    def fork(self, changing: Iterable[str]) -> Ledger:
-        """A ledger that goes on from here without changing this one; only these steps may be added to."""
-        forked = copy(self)
-        changed = {name: self.steps[name].fork() for name in changing if name in self.steps}
-        forked.steps = {**self.steps, **changed}
-        return forked
 
     @property
     def wake_up(self) -> datetime | None:
@@ -142,6 +126,7 @@ class Ledger:
             return None
         due = [line.due for step in self.steps.values() for line in step.lines.values() if line.due]
         due += [step.wait_due for step in self.steps.values() if step.wait_due]
+        due += self.timeouts.values() if self.status == "running" else ()
         return min([*due, *([self.deadline] if self.deadline else [])], default=None)
 
     @property
@@ -159,6 +144,10 @@ class Ledger:
                 self.deadline = event.deadline
             case e.SagaReopened():
                 self.step(event.step).passed_over = False
+            case e.EventHandled() | e.TimeoutRequested() | e.TimeoutCancelled() | e.TimeoutFired():
+                self._handler(event)
+            case e.CompletionRequested():
+                self.timeouts.clear()
             case e.OperatorAction():
                 self._action(event)
             case e.EventReceived() | e.EventPassedOver():
@@ -169,6 +158,15 @@ class Ledger:
                 self._step(event, self.step(event.step))
             case _:
                 pass
+
+    def _handler(
+        self, event: e.EventHandled | e.TimeoutRequested | e.TimeoutCancelled | e.TimeoutFired
+    ) -> None:
+        self.handles = True
+        if isinstance(event, e.TimeoutRequested):
+            self.timeouts[event.name] = event.due
+        elif not isinstance(event, e.EventHandled):
+            self.timeouts.pop(event.name, None)
 
     def _action(self, event: e.OperatorAction) -> None:
         match event:

@@ -54,8 +54,8 @@ def _key_learnt(state: SagaState, event: e.KeyLearnt) -> SagaState:
     return _but(state, keys=state.handlers.keys | {(event.name, event.value)})
 
 
-def _key_clashed(state: SagaState, _: e.KeyClashed) -> SagaState:
-    return state
+def _key_clashed(state: SagaState, event: e.KeyClashed) -> SagaState:
+    return _but(state, clashes=state.handlers.clashes | {(event.name, event.value)})
 
 
 EVOLVE_HANDLERS: Final[dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]]] = {

@@ -20,5 +20,6 @@ class HandlerState(Value):
     timeouts: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
     handled: frozenset[str] = frozenset()
     keys: frozenset[tuple[str, str]] = frozenset()
+    clashes: frozenset[tuple[str, str]] = frozenset()
     published: int = 0
     completing: bool = False

@@ -1,1 +1,0 @@
-"""Whole systems from a seed: sagas, services, broker and workers, with faults, and every invariant watched."""
