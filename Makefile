@@ -7,10 +7,10 @@ ARGS   ?=
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock bench clean
+.PHONY: help demo test check simulate format lock bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 $(READY): pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -32,6 +32,9 @@ check: $(READY) ## Lint, format, strict types, direction of imports
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+simulate: $(READY) ## Simulate whole systems with faults from a seed, until an invariant breaks or Ctrl-C (ARGS="--sagas 100000")
+	$(BIN)/amends simulate $(ARGS)
 
 bench: $(READY) ## Sagas per second on this machine, beside what PostgreSQL and JetStream take alone (ARGS="--orders 5000")
 	$(BIN)/python benchmarks/orders.py $(ARGS)

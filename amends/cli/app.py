@@ -13,12 +13,14 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
+from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
 from amends.cli.drawing import history_table, standing_table
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
-from amends.cli.running import execute, on_signal
+from amends.cli.running import BadInput, execute, on_signal
+from amends.cli.simulating import simulate
 from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.domain.evolve import fold
@@ -50,10 +52,6 @@ class UnknownSagaType(AmendsError):
 
 class SagaNotFound(AmendsError):
     """There is no saga of this id or key."""
-
-
-class BadInput(AmendsError):
-    """The input of a command cannot be read."""
 
 
 def run() -> None:
@@ -117,6 +115,8 @@ def history(saga: Id, as_json: AsJson = False) -> None:
 
 
 app.command()(describe)
+app.command()(check)
+app.command()(simulate)
 
 
 def _settings(*, quiet: bool = False) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -24,7 +24,7 @@ from amends.domain.events import JsonObject
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
-from amends.projections.design import Design, failures, outline
+from amends.projections.design import Design, Failure, failures, outline
 from amends.projections.design.drawing import drawing
 from amends.projections.design.failures import NOTE
 from amends.projections.design.mermaid import mermaid
@@ -134,16 +134,16 @@ def _terminal(design: Design, width: int) -> Group:
         Text.assemble(*((text, _STYLES.get(style, "")) for text, style in row), no_wrap=True)
         for row in drawing(design, min(width, 120))
     ]
-    return Group(*parts, Text(), *rows, Text(), failure_table(design), Text(NOTE, style="dim"))
+    return Group(*parts, Text(), *rows, Text(), failure_table(failures(design)), Text(NOTE, style="dim"))
 
 
-def failure_table(design: Design) -> Table:
+def failure_table(rows: Sequence[Failure]) -> Table:
     """Failure point, what failed, compensation chain."""
     table = Table(
         "failure point", "what failed", "compensation chain", box=None, header_style="bold", pad_edge=False
     )
     previous = ""
-    for row in failures(design):
+    for row in rows:
         table.add_row(Text(row.point if row.point != previous else ""), Text(row.what), Text(row.text()))
         previous = row.point
     return table

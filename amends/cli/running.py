@@ -17,6 +17,10 @@ T = TypeVar("T")
 errors = Console(stderr=True)
 
 
+class BadInput(AmendsError):
+    """The input of a command cannot be read."""
+
+
 def execute(work: Coroutine[Any, Any, T]) -> T:
     """Run the command's work. An error of ours is printed, and ends the program with status 1."""
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 
+@lru_cache(4096)  # few filters and few subjects, compared for every message
 def covers(pattern: str, subject: str) -> bool:
     """Whether the filter matches the subject, or all that another filter matches."""
     wanted, given = pattern.split("."), subject.split(".")

@@ -67,9 +67,10 @@ class Desk:
             for place, (request, handler) in batch.requests.items():
                 batch.answers[place] = await self._one(savepoint, request, handler, memory, batch)
             self._probe("handled")
-            await self._ledger.save(connection, memory, batch.dead)
             outgoing = self._outgoing(batch, memory.now)
-            recorded = await self._outbox.enqueue(connection, outgoing, wake=False)
+            async with connection.pipeline():
+                await self._ledger.save(connection, memory, batch.dead)
+                recorded = await self._outbox.enqueue(connection, outgoing, wake=False)
         self._probe("committed")
         return recorded
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
-from psycopg import AsyncConnection
-from psycopg.rows import scalar_row, tuple_row
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg.rows import TupleRow, scalar_row, tuple_row
 
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.postgres.queries import load
@@ -33,20 +33,18 @@ class PostgresLedger:
 
     async def load(self, tx: AsyncConnection, claims: Sequence[Claim]) -> Memory:
         """Insert or lock the rows of all keys that a batch is about, and read what they say."""
-        fresh = await self._claim(tx, claims)
-        keys = await self._lock(tx, claims, fresh)
-        commands = [claim.request.command_id for claim in claims]
-        own = [claim.request.key for claim in claims if claim.request.direction is Direction.COMPENSATE]
-        cursor = tx.cursor(row_factory=tuple_row)
-        await cursor.execute(
-            self._sql["recall"],
-            {"kinds": ["command"] * len(commands) + ["key"] * len(own), "ids": commands + own},
-        )
-        rows = await cursor.fetchall()
+        # Three statements, for each must see what was committed while the one before waited for a lock.
+        async with tx.pipeline():
+            claimed = await self._claim(tx, claims)
+            locked = await self._lock(tx, claims)
+            recalled = await self._recall(tx, claims)
+            fresh = set(await claimed.fetchall())
+            keys = [_key(row, fresh) for row in await locked.fetchall()]
+            rows = await recalled.fetchall()
         return Memory(
             now=rows[0][0],
             horizon=self.horizon,
-            keys=keys,
+            keys={key.forward_key: key for key in keys},
             failed={identity: body for _, kind, identity, body in rows if kind == "command"},
             refused={identity: body for _, kind, identity, body in rows if kind == "key"},
         )
@@ -91,9 +89,8 @@ class PostgresLedger:
         await cursor.execute(self._sql["forget"], {"horizon": self.horizon, "limit": limit})
         return int(await cursor.fetchone() or 0)
 
-    async def _claim(self, tx: AsyncConnection, claims: Sequence[Claim]) -> set[str]:
-        cursor = tx.cursor(row_factory=scalar_row)
-        await cursor.execute(
+    async def _claim(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[str]:
+        return await tx.cursor(row_factory=scalar_row).execute(
             self._sql["claim_keys"],
             {
                 "keys": [claim.request.forward_key for claim in claims],
@@ -102,25 +99,19 @@ class PostgresLedger:
                 "horizon": self.horizon,
             },
         )
-        return set(await cursor.fetchall())
 
-    async def _lock(self, tx: AsyncConnection, claims: Sequence[Claim], fresh: set[str]) -> dict[str, Key]:
-        cursor = tx.cursor(row_factory=tuple_row)
-        await cursor.execute(
+    async def _lock(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[TupleRow]:
+        return await tx.cursor(row_factory=tuple_row).execute(
             self._sql["lock_keys"], {"keys": list({claim.request.forward_key for claim in claims})}
         )
-        return {
-            forward_key: Key(
-                forward_key=forward_key,
-                action=action,
-                outcome=Outcome(outcome) if outcome else None,
-                answer=answer,
-                compensated=compensated,
-                compensation_answer=undone,
-                fresh=forward_key in fresh,
-            )
-            for forward_key, action, outcome, answer, compensated, undone in await cursor.fetchall()
-        }
+
+    async def _recall(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[TupleRow]:
+        commands = [claim.request.command_id for claim in claims]
+        own = [claim.request.key for claim in claims if claim.request.direction is Direction.COMPENSATE]
+        return await tx.cursor(row_factory=tuple_row).execute(
+            self._sql["recall"],
+            {"kinds": ["command"] * len(commands) + ["key"] * len(own), "ids": commands + own},
+        )
 
     async def _bury(self, tx: AsyncConnection, dead: Sequence[DeadLetter]) -> None:
         await tx.execute(
@@ -134,3 +125,16 @@ class PostgresLedger:
                 "received": [each.message.received for each in dead],
             },
         )
+
+
+def _key(row: TupleRow, fresh: Collection[str]) -> Key:
+    forward_key, action, outcome, answer, compensated, undone = row
+    return Key(
+        forward_key=forward_key,
+        action=action,
+        outcome=Outcome(outcome) if outcome else None,
+        answer=answer,
+        compensated=compensated,
+        compensation_answer=undone,
+        fresh=forward_key in fresh,
+    )

@@ -21,6 +21,10 @@ class Connection(Protocol):
         """All that is done in its body is committed at its end; an error rolls it back."""
         ...
 
+    def pipeline(self) -> AbstractAsyncContextManager[Any]:
+        """Statements in its body travel together, as long as none waits for the answer to another."""
+        ...
+
 
 class Savepoint(Protocol):
     """The savepoint of one handler after the other in a batch's transaction."""

@@ -111,7 +111,6 @@ class Deciding:
         refused: frozenset[tuple[UUID, LearntKey]] = frozenset()
         while taken.told or taken.strays or taken.ahead:
             batch = await self._batch(taken, remembered, refused)
-            remembered = {}
             published, self._published = self._published, []
             commit = batch.decide(published)
             try:
@@ -120,6 +119,7 @@ class Deciding:
                 _LOG.warning("%s", clash)
                 refused |= clash.claims
                 self._published += published
+                remembered = {}
                 continue
             self._probe("committed")
             self._report(commit, lost)
@@ -127,8 +127,10 @@ class Deciding:
                 self.expected = True
                 self._woken(None)
             sent += [message for saga_id, message in commit.outbox if saga_id not in lost]
+            self._remembered.check(remembered, len(lost & remembered.keys()))
             self._remembered.keep(saga for saga in commit.aggregates if saga.id not in lost)
             taken = Sorted({saga_id: taken.told[saga_id] for saga_id in (*lost, *batch.doubtful)})
+            remembered = {}
         return sent
 
     async def _batch(

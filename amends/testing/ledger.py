@@ -5,7 +5,9 @@ The core folds events into a state and asks that state. A checker that asked it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -34,6 +36,11 @@ class Line:
     awaiting: tuple[int, int] | None = None  # round and attempt
     stopped: bool = False  # an operator cancelled its timer
 
+    def fork(self) -> Line:
+        """The same, in objects of its own."""
+        rounds = [replace(round_, attempts=dict(round_.attempts)) for round_ in self.rounds]
+        return Line(rounds, self.due, self.awaiting)
+
     @property
     def succeeded(self) -> bool:
         """Its latest round was answered so."""
@@ -54,6 +61,10 @@ class Step:
     waits: bool = False
     wait_due: datetime | None = None
     heard: bool = False  # the event that it waited for came
+
+    def fork(self) -> Step:
+        """The same, in objects of its own."""
+        return replace(self, lines={direction: line.fork() for direction, line in self.lines.items()})
 
     @property
     def forward(self) -> Line:
@@ -118,6 +129,13 @@ class Ledger:
     def step(self, name: str) -> Step:
         """What is known of the step."""
         return self.steps.setdefault(name, Step())
+
+    def fork(self, changing: Iterable[str]) -> Ledger:
+        """A ledger that goes on from here without changing this one; only these steps may be added to."""
+        forked = copy(self)
+        changed = {name: self.steps[name].fork() for name in changing if name in self.steps}
+        forked.steps = {**self.steps, **changed}
+        return forked
 
     @property
     def wake_up(self) -> datetime | None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from amends.infrastructure.memory.store import MemoryMarks
@@ -25,7 +26,6 @@ class _Sent:
 
     recorded: Recorded
     at: datetime
-    published: bool = False
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Tables:
     effects: list[Any] = field(default_factory=list[Any])
     dead: list[DeadLetter] = field(default_factory=list[DeadLetter])
     outbox: dict[int, _Sent] = field(default_factory=dict[int, _Sent])
+    unpublished: set[int] = field(default_factory=set[int])
     position: int = 0
 
 
@@ -47,6 +48,7 @@ class Connection:
     def __init__(self, database: ServiceDatabase, process: Process) -> None:
         self.database = database
         self.process = process
+        self.claims: Sequence[Claim] = ()
         self.effects: list[Any] = []
         self.writes: list[Callable[[Tables], object]] = []
 
@@ -55,16 +57,20 @@ class Connection:
         """All that is done in its body is committed at its end; an error, and a death, rolls it back."""
         async with self.database.lock:
             await self.process.gate("service.begin")
-            self.effects, self.writes = [], []
+            self.claims, self.effects, self.writes = (), [], []
             yield
             await self.process.gate("service.commit")
             tables = self.database.tables
             for write in self.writes:
                 write(tables)
             tables.effects += self.effects
-            if self.database.committed is not None:
-                self.database.committed(self.effects)
+            self.database.committed(self.claims, self.effects)
         await self.process.gate("service.commit done")
+
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[None]:
+        """Nothing travels here."""
+        yield
 
 
 class ServiceDatabase:
@@ -77,8 +83,13 @@ class ServiceDatabase:
         self.lock = asyncio.Lock()
         self.marks = MemoryMarks()
         self.sweeping: Process | None = None
-        self.committed: Callable[[Sequence[Any]], None] | None = None
-        """Told of the effects of each transaction that commits."""
+        self.committed: Callable[[Sequence[Claim], Sequence[Any]], None] = lambda claims, effects: None
+        """Told of each transaction that commits: what it was about, and the effects in it."""
+
+    @property
+    def is_published(self) -> bool:
+        """Whether every answer is known to be published."""
+        return not self.tables.unpublished
 
 
 class ServiceLink:
@@ -126,6 +137,7 @@ class ServiceLedger:
     async def load(self, tx: Connection, claims: Sequence[Claim]) -> Memory:
         """The rows of all keys of a batch, fresh ones where there are none and could not have been."""
         tables, now = tx.database.tables, tx.database.clock.now()
+        tx.claims = claims
         keys: dict[str, Key] = {}
         for claim in claims:
             identity = claim.request.forward_key
@@ -178,7 +190,12 @@ class ServiceOutbox:
             tables.position += 1  # a sequence: what is rolled back leaves a gap
             recorded.append(Recorded(tables.position, message))
         rows = {each.position: _Sent(each, now) for each in recorded}
-        tx.writes.append(lambda tables: tables.outbox.update(rows))
+
+        def write(tables: Tables) -> None:
+            tables.outbox |= rows
+            tables.unpublished |= rows.keys()
+
+        tx.writes.append(write)
         return recorded
 
     async def unpublished(
@@ -187,35 +204,37 @@ class ServiceOutbox:
         """Messages not marked as published, beyond a position and recorded at least `grace` ago."""
         await connection.process.gate("service.unpublished")
         latest = connection.database.clock.now() - grace
-        rows = connection.database.tables.outbox.items()
-        found = [row.recorded for at, row in rows if not row.published and at > after and row.at <= latest]
-        return found[:limit]
+        tables = connection.database.tables
+        rows = (tables.outbox[position] for position in sorted(tables.unpublished) if position > after)
+        return [row.recorded for row in rows if row.at <= latest][:limit]
 
     async def mark_published(self, connection: Connection, messages: Sequence[Recorded]) -> None:
         """Remember that the broker has stored these."""
         await connection.process.gate("service.published")
-        outbox = connection.database.tables.outbox
+        tables = connection.database.tables
         for each in messages:
-            row = outbox.get(each.position)
+            row = tables.outbox.get(each.position)
             if row is not None and row.recorded.losses == each.losses:
-                row.published = True
+                tables.unpublished.discard(each.position)
 
     async def mark_lost(self, connection: Connection) -> int:
         """Have everything that is still kept published once more."""
         await connection.process.gate("service.lost")
-        for row in connection.database.tables.outbox.values():
-            known, row.published = row.recorded, False
-            losses = known.losses + 1
+        tables = connection.database.tables
+        for row in tables.outbox.values():
+            known, losses = row.recorded, row.recorded.losses + 1
             message = replace(known.message, deduplication_id=f"{known.message.message_id}/{losses}")
             row.recorded = Recorded(known.position, message, losses)
-        return len(connection.database.tables.outbox)
+        tables.unpublished |= tables.outbox.keys()
+        return len(tables.outbox)
 
     async def prune(self, connection: Connection, keep: timedelta, limit: int = 1000) -> int:
         """Delete what was published longer ago than `keep`."""
-        outbox, oldest = connection.database.tables.outbox, connection.database.clock.now() - keep
-        old = [at for at, row in outbox.items() if row.published and row.at < oldest][:limit]
+        tables, oldest = connection.database.tables, connection.database.clock.now() - keep
+        published = (item for item in tables.outbox.items() if item[0] not in tables.unpublished)
+        old = [position for position, _ in takewhile(lambda item: item[1].at < oldest, published)][:limit]
         for position in old:
-            del outbox[position]
+            del tables.outbox[position]
         return len(old)
 
     async def take_turn(self, connection: Connection) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 from amends.domain import wire
@@ -22,10 +22,11 @@ from amends.infrastructure.broker import streams as default_streams
 from amends.infrastructure.clock import naming
 from amends.infrastructure.memory.broker import MemoryBroker
 from amends.infrastructure.memory.store import MemoryStore
-from amends.infrastructure.ports import Incoming, Outgoing
+from amends.infrastructure.ports import Incoming, Outgoing, Publisher, Store
 from amends.participant.handlers import Handlers
 from amends.process_managers.registry import Registry
-from amends.testing.processes import Calm, Chooser, Gates, Process
+from amends.testing.memory_link import MemoryLink
+from amends.testing.processes import Calm, Chooser, Gated, Gates, Process
 from amends.testing.programs import Place, serve, work
 from amends.testing.services import ServiceDatabase
 from amends.testing.virtual_time import VirtualClock, VirtualLoop
@@ -90,6 +91,11 @@ class Stepper:
         """Start a replica of a participant. The part of its name before a `-` is the service's: `payments-2`."""
         return self.start(name, lambda process: serve(self._place, process, handlers, database))
 
+    def ports(self, process: Process) -> tuple[Store, Publisher]:
+        """The store and the broker as a program sees them that was started by `start`."""
+        store = cast(Store, Gated(self.store, "store", process))
+        return store, MemoryLink(self.broker, process).publisher()
+
     def kill(self, name: str) -> None:
         """As by a power failure: what the program had not yet brought into broker or database is gone."""
         self.processes.pop(name).kill()
@@ -111,9 +117,15 @@ class Stepper:
         self, subject: str, identity: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> None:
         """Put an event onto the broker, as some service outside does; `subject` is without namespace."""
-        place = wire.event_subject(self.namespace, subject)
-        message = Outgoing(identity, place, {wire.CE_ID: identity, **(headers or {})}, body)
+        message = self.event(subject, identity, body, headers)
         self.complete(self.broker.publisher().publish([message]))
+
+    def event(
+        self, subject: str, identity: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> Outgoing:
+        """An event as a service outside would publish it; `subject` is without namespace."""
+        place = wire.event_subject(self.namespace, subject)
+        return Outgoing(identity, place, {wire.CE_ID: identity, **(headers or {})}, body)
 
     def settle(self) -> None:
         """Let every program work until all of them wait for messages or for time to pass.

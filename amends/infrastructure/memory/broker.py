@@ -117,13 +117,15 @@ class MemoryBroker:
             start = begin or (stream.last + 1 if spec.deliver == "new" else 1)
             created = stream.consumers[spec.durable] = Consumer(spec, stream, start, filters)
             return created
-        _refuse(
-            f"consumer {spec.durable} of stream {spec.stream}",
-            asdict(spec),
-            asdict(found.spec),
-            {"filter_subjects", "deliver"},
-        )
-        found.extend(filters)
+        if found.spec != spec:
+            _refuse(
+                f"consumer {spec.durable} of stream {spec.stream}",
+                asdict(spec),
+                asdict(found.spec),
+                {"filter_subjects", "deliver"},
+            )
+        if not set(filters) <= set(found.filters):
+            found.extend(filters)
         return found
 
 

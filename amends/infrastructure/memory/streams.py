@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TypeVar
 
 from amends.domain import wire
@@ -94,6 +95,7 @@ class Consumer:
     filters: tuple[str, ...]
     pending: dict[int, datetime] = field(default_factory=dict[int, datetime])
     deliveries: dict[int, int] = field(default_factory=dict[int, int])
+    _passed: int = 0  # up to here nothing is left that was never delivered and is wanted
 
     @property
     def acknowledged(self) -> int:
@@ -102,6 +104,7 @@ class Consumer:
 
     def extend(self, filters: Collection[str]) -> None:
         self.filters = minimal((*self.filters, *filters))
+        self._passed = 0
 
     def ready(self, now: datetime) -> Iterator[Stored]:
         """What can be delivered now, oldest first."""
@@ -111,12 +114,10 @@ class Consumer:
         for sequence in sorted(self.pending):
             if self.pending[sequence] <= now:
                 yield self.stream.messages[sequence]
-        for sequence in range(self.position, self.stream.last + 1):
+        for message in self._undelivered():
             if len(self.pending) >= self.spec.max_ack_pending:
                 return
-            message = self.stream.messages.get(sequence)
-            if message is not None and self._wants(message):
-                yield message
+            yield message
 
     def deliver(self, message: Stored, now: datetime) -> int:
         """Count a delivery; returns how many it is."""
@@ -135,9 +136,19 @@ class Consumer:
     def first_unacknowledged(self, now: datetime) -> datetime | None:
         """When the oldest message was received that is not acknowledged."""
         self.stream.expire(now)
-        first = min(self.pending, default=self.position)
-        waiting = (each for key, each in self.stream.messages.items() if key >= first)
-        return next((each.received for each in waiting if self._wants(each)), None)
+        messages = self.stream.messages
+        delivered = (messages[each] for each in sorted(self.pending) if each in messages)
+        return next((each.received for each in chain(delivered, self._undelivered())), None)
+
+    def _undelivered(self) -> Iterator[Stored]:
+        """Messages that are wanted and were never delivered, oldest first."""
+        self._passed = max(self._passed, self.position - 1)
+        for sequence in range(self._passed + 1, self.stream.last + 1):
+            message = self.stream.messages.get(sequence)
+            if message is not None and self._wants(message):
+                yield message
+            elif sequence == self._passed + 1:
+                self._passed = sequence
 
     def _wants(self, message: Stored) -> bool:
         return any(covers(each, message.subject) for each in self.filters)

@@ -10,6 +10,7 @@ from typing import Final, LiteralString
 
 from psycopg import AsyncConnection
 from psycopg.rows import scalar_row, tuple_row
+from pydantic_core import to_json
 
 from amends.infrastructure.ports import Outgoing
 from amends.infrastructure.postgres.migrate import migrate
@@ -62,7 +63,7 @@ class Outbox:
             {
                 "ids": [message.message_id for message in messages],
                 "subjects": [message.subject for message in messages],
-                "headers": [json.dumps(dict(message.headers)) for message in messages],
+                "headers": [to_json(message.headers).decode() for message in messages],
                 "bodies": [message.body for message in messages],
             },
         )

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from amends.domain.events import JsonObject
 from amends.projections.design.outline import Design, Node, duration
 
 NOTE = (
-    "→ then; ‖ side by side; (in brackets) only where its step had begun: it runs beside the step that failed. "
+    "→ then; ‖ side by side; (in brackets) only where its step had begun by then. "
     "Steps that were skipped, or have no compensation, are passed over."
 )
 
+ANY = "any step"
 _COMPENSATED = "compensated"
+
+
+class Cause(StrEnum):
+    """What a row is about."""
+
+    REJECTED = "rejected"
+    UNANSWERED = "unanswered"
+    NO_EVENT = "no event"
+    TURNED_BACK = "turned back"
+    OTHER = "other"  # nothing is undone
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,7 @@ class Failure:
     what: str
     chain: tuple[tuple[Undo, ...], ...]
     then: str
+    cause: Cause = Cause.OTHER
 
     def text(self) -> str:
         """What happens, as one line."""
@@ -63,7 +76,7 @@ def _of_step(design: Design, node: Node) -> Iterator[Failure]:
     tries = f"{node.forward.attempts} attempts" if node.forward.attempts else "the last attempt"
     unanswered = f"no answer, or a technical failure, after {tries}"
     if node.pivot:
-        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED)
+        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED, Cause.REJECTED)
         close = (
             f"{node.forward.services[0]} is asked to close it: if it did happen, the saga goes on; "
             "if not, as when it is rejected"
@@ -78,29 +91,32 @@ def _of_step(design: Design, node: Node) -> Iterator[Failure]:
         )
     elif node.waits:
         what = f"no {node.forward.action} within {duration(node.forward.timeout)}"
-        yield Failure(node.name, what, _chain(design, node), _COMPENSATED)
+        yield Failure(node.name, what, _chain(design, node), _COMPENSATED, Cause.NO_EVENT)
     else:
-        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED)
-        yield Failure(node.name, unanswered, _chain(design, node, itself=True), _COMPENSATED)
+        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED, Cause.REJECTED)
+        yield Failure(
+            node.name, unanswered, _chain(design, node, itself=True), _COMPENSATED, Cause.UNANSWERED
+        )
 
 
 def _of_saga(design: Design) -> Iterator[Failure]:
     pivot = design.pivot
     reversible = [node for node in design.nodes if not design.never_undone(node)]
-    chain = _rows(design, {node.name for node in reversible}, certain=frozenset())
+    first = frozenset(node.name for node in reversible if not node.after)
+    chain = _rows(design, {node.name for node in reversible}, certain=first)
     limited = design.deadline is not None
     cause = (
         f"the deadline of {duration(design.deadline)} passes, or it is cancelled" if limited else "cancelled"
     )
     if pivot is None:
-        yield Failure("any step", cause, chain, _COMPENSATED)
+        yield Failure(ANY, cause, chain, _COMPENSATED, Cause.TURNED_BACK)
     else:
         refused = "a cancel is refused" + ("; the deadline only shows it as stuck" if limited else "")
-        yield Failure("any step", f"{cause}, before {pivot.name} is asked for", chain, _COMPENSATED)
         yield Failure(
-            "any step", f"{cause}, while {pivot.name} is out", (), f"{pivot.name} is closed, as above"
+            ANY, f"{cause}, before {pivot.name} is asked for", chain, _COMPENSATED, Cause.TURNED_BACK
         )
-        yield Failure("any step", f"{cause}, after {pivot.name}", (), refused)
+        yield Failure(ANY, f"{cause}, while {pivot.name} is out", (), f"{pivot.name} is closed, as above")
+        yield Failure(ANY, f"{cause}, after {pivot.name}", (), refused)
     if any(node.compensation for node in reversible):
         yield Failure(
             "any compensation",
@@ -121,7 +137,8 @@ def _chain(design: Design, node: Node, *, itself: bool = False) -> tuple[tuple[U
         and node.name not in design.before[other.name]
         and not design.never_undone(other)
     }
-    certain = before | ({node.name} if itself else frozenset[str]())
+    begun = {name for name in beside if before.issuperset(design.node(name).after)}
+    certain = before | begun | ({node.name} if itself else set[str]())
     return _rows(design, certain | beside, certain)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
@@ -174,8 +174,7 @@ def duration(seconds: float | None) -> str:
 def handled(handler: JsonObject) -> str:
     """What a handler of the handler style is called for: an event's subject, or a timeout's name."""
     what: Any = handler.get("event") or handler.get("subject") or handler.get("timeout") or ""
-    event: JsonObject = what if isinstance(what, dict) else {"subject": what}
-    return str(event.get("subject", ""))
+    return str(cast(JsonObject, what).get("subject", "") if isinstance(what, dict) else what)
 
 
 def _node(step: JsonObject, before: tuple[str, ...], note: str) -> Node:

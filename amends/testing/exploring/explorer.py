@@ -1,0 +1,140 @@
+"""Every way in which a saga can go: breadth first over the core's own decisions, alike states merged."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain.decide import take_turn
+from amends.domain.definition import Definition
+from amends.domain.events import JsonObject
+from amends.domain.identity import saga_id
+from amends.domain.inputs import Input, Start
+from amends.domain.state import SagaState
+from amends.domain.turn import Turn
+from amends.testing import invariants
+from amends.testing.exploring.likeness import likeness, with_timers
+from amends.testing.exploring.moves import Move, Moves
+from amends.testing.ledger import Ledger
+
+Progress = Callable[[int, int], None]
+"""Told now and then how many states are explored, and how many wait to be."""
+
+Decide = Callable[[Definition, UUID, SagaState | None, Input, datetime, str], Turn]
+
+_NAMESPACE: Final = "check"
+_OFTEN: Final = 200
+
+
+@dataclass(eq=False)
+class Node:
+    """A state, as it was first reached, and where each move from it leads. `problem` is what is wrong with it."""
+
+    state: SagaState
+    ledger: Ledger
+    parent: Node | None = None
+    move: Move | None = None
+    events: Sequence[e.SagaEvent] = ()
+    next: list[tuple[Move, Node]] = field(default_factory=list["tuple[Move, Node]"])
+
+    @property
+    def final(self) -> bool:
+        """The saga is over, but for what may come late."""
+        return self.state.status.final
+
+    @property
+    def parked(self) -> bool:
+        """A person has been told of it."""
+        return bool(self.state.contradictions) or any(line.parked for _, _, line in self.state.active())
+
+    def path(self) -> list[Node]:
+        """The shortest way from the start to here."""
+        nodes = [self]
+        while nodes[-1].parent is not None:
+            nodes.append(nodes[-1].parent)
+        return nodes[::-1]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, and the shortest way to it. `move` is the last one, where it led to no state."""
+
+    what: str
+    node: Node | None
+    move: Move | None = None
+
+    @property
+    def trace(self) -> Sequence[tuple[Move, Sequence[e.SagaEvent]]]:
+        """What happened, from the start on, and what was recorded of it."""
+        path = self.node.path() if self.node else []
+        way = [(node.move, node.events) for node in path if node.move is not None]
+        return [*way, (self.move, ())] if self.move else way
+
+
+class Explorer:
+    """Explores one definition from one start event. `decide` is the core's; a test can give a broken one."""
+
+    def __init__(self, definition: Definition, start: JsonObject, decide: Decide = take_turn) -> None:
+        self.nodes: list[Node] = []
+        self.problems: list[Problem] = []
+        self.moves = 0
+        self._definition = definition
+        self._decide = decide
+        self._moves = Moves(definition)
+        self._known: dict[Hashable, Node] = {}
+        self._waiting: deque[Node] = deque()
+        key = definition.key_of(definition.start.model_validate(start))
+        self._id = saga_id(_NAMESPACE, definition.name, key)
+        self._start = Start("start", self._id, _NAMESPACE, key, definition.start.subject, start)
+
+    def run(self, progress: Progress = lambda explored, waiting: None) -> None:
+        """Explore until nothing new turns up, or something goes wrong."""
+        self._follow(None, Move.start(self._start))
+        while self._waiting and not self.problems:
+            node = self._waiting.popleft()
+            for move in self._moves.of(node.state):
+                self._follow(node, move)
+                self.moves += 1
+            if self.moves % _OFTEN < len(node.next):
+                progress(len(self.nodes), len(self._waiting))
+        progress(len(self.nodes), len(self._waiting))
+
+    def _follow(self, node: Node | None, move: Move) -> None:
+        try:
+            turn = self._decide(self._definition, self._id, move.state, move.given, move.now, "check")
+            again = self._decide(self._definition, self._id, turn.state, move.given, turn.now, "check").events
+        except Exception as error:  # noqa: BLE001 - whatever a step's function raises would quarantine the saga
+            self.problems.append(Problem(f"{type(error).__name__}: {error}", node, move))
+            return
+        if again:
+            what = "told twice, as after a crash, it decides twice: " + ", ".join(
+                event.type for event in again
+            )
+            self.problems.append(Problem(what, node, move))
+        reached = self._reached(turn.state)
+        ledger = node.ledger.fork(_steps(turn.events)) if node else Ledger()
+        for event in turn.events:
+            for broken in invariants.of_event(self._definition, ledger, event, timed=False):
+                self.problems.append(Problem(f"invariant {broken}", node, move))
+        if reached is None:
+            reached = self._add(Node(with_timers(turn.state), ledger, node, move, turn.events))
+        if node is not None:
+            node.next.append((move, reached))
+
+    def _reached(self, state: SagaState) -> Node | None:
+        return self._known.get(likeness(self._definition, state))
+
+    def _add(self, node: Node) -> Node:
+        self._known[likeness(self._definition, node.state)] = node
+        self.nodes.append(node)
+        self._waiting.append(node)
+        return node
+
+
+def _steps(events: Sequence[e.SagaEvent]) -> Iterator[str]:
+    return (event.step for event in events if isinstance(event, e.OfStep | e.SagaReopened))

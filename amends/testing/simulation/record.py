@@ -1,0 +1,76 @@
+"""One saga of a simulation: its history as it grows, and two folds of it, made from the stored bytes alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from amends.domain import events as e
+from amends.domain.definition import Definition
+from amends.domain.evolve import evolve
+from amends.domain.history import Recorded, previous_of, read
+from amends.domain.state import SagaState
+from amends.domain.wire import Direction
+from amends.testing.invariants import of_event, of_ledger_wake_up
+from amends.testing.ledger import Ledger
+
+
+class Record:
+    """What the events of one saga say. `keys` are the forward keys of its rounds."""
+
+    def __init__(self, saga_id: UUID, definition: Definition) -> None:
+        self.id = saga_id
+        self.definition = definition
+        self.history: list[Recorded] = []
+        self.state: SagaState | None = None
+        self.ledger = Ledger()
+        self.keys: list[UUID] = []
+        self._payloads: dict[tuple[str, Direction, int], bytes] = {}
+
+    @property
+    def name(self) -> str:
+        """Its type and key."""
+        return f"{self.definition.name} {self.state.key}" if self.state else str(self.id)
+
+    def add(self, recorded: Recorded) -> list[str]:
+        """What is broken in one more event: invariants 6 to 9, 13 and 15."""
+        item = read(recorded.originator_id, recorded.originator_version, recorded.topic, recorded.stored)
+        event, last = item.event, self.history[-1] if self.history else None
+        broken = of_event(self.definition, self.ledger, event)
+        if item.originator_version != len(self.history) + 1:
+            broken.append(f"13: version {item.originator_version} follows {len(self.history)}")
+        if previous_of(item.stored) != (last.digest if last else ""):
+            broken.append(f"13: version {item.originator_version} does not chain")
+        if last is not None and event.at < last.event.at:
+            broken.append("13: time goes back")
+        self.state = evolve(self.state, event, self.id)
+        self.history.append(item)
+        if isinstance(event, e.CommandRecorded):
+            self._command(event)
+        return [f"{each} ({self.name})" for each in broken]
+
+    def compare(self, live: SagaState | None, wake_up: datetime | None) -> list[str]:
+        """What is broken in the worker's own state, and in the wake-up that it saved: invariants 12 and 14."""
+        broken = [] if live == self.state else ["14: the live state is not the fold of the stored bytes"]
+        assert self.state is not None
+        broken += of_ledger_wake_up(self.state, self.ledger)
+        if wake_up != self.state.wake_up:
+            broken.append(f"12: the store wakes it at {wake_up}, its history says {self.state.wake_up}")
+        return [f"{each} ({self.name})" for each in broken]
+
+    def payload(self, event: e.CommandRecorded) -> bytes:
+        """The payload of the round that the command belongs to."""
+        return self._payloads[event.step, event.direction, event.round]
+
+    def expiry(self, event: e.CommandTimedOut) -> datetime:
+        """Until when this attempt's answer is waited for."""
+        line = self.ledger.step(event.step).lines[event.direction]
+        return line.rounds[event.round - 1].attempts[event.attempt]
+
+    def _command(self, event: e.CommandRecorded) -> None:
+        if event.payload is not None:
+            self._payloads[event.step, event.direction, event.round] = to_json(event.payload)
+            if event.direction is Direction.FORWARD:
+                self.keys.append(event.key)

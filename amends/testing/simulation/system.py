@@ -1,0 +1,305 @@
+"""One simulation: a system with some sagas, played to its end with what goes wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from amends.domain.definition import Definition
+from amends.domain.errors import ActionRefused
+from amends.domain.inputs import Action, Cancel, Resume, Suspend
+from amends.infrastructure.chance import Dice
+from amends.infrastructure.ports import Outgoing
+from amends.process_managers.acting import act
+from amends.process_managers.registry import Registry
+from amends.testing.processes import Process
+from amends.testing.services import ServiceDatabase
+from amends.testing.simulation.faults import EVERY, Chance, Fault, Trouble
+from amends.testing.simulation.ports import WatchedBroker, WatchedStore
+from amends.testing.simulation.scenarios import draw
+from amends.testing.simulation.services import Services, body
+from amends.testing.simulation.watch import Watch
+from amends.testing.stepper import Stepper
+from amends.testing.virtual_time import EPOCH
+
+_TURNS: Final = 100_000
+"""More moves than any simulation needs: one that goes on for longer does not settle."""
+
+_PATIENCE: Final = timedelta(days=3)
+"""Virtual time after the last fault in which everything must have settled."""
+
+_GATE_FIRST: Final = 0.95
+"""How often somebody goes on who waits at a gate, rather than time."""
+
+_SOON: Final = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated: all else follows from it."""
+
+    seed: int
+    sagas: int = 10
+    minutes: float = 5.0
+    """Virtual time in which sagas start and faults happen."""
+    package: str = "amends.examples"
+    """Where saga types are looked for."""
+    scenarios: tuple[str, ...] = ()
+    """Names of saga types, and `random`; without any, all there are."""
+    faults: Collection[Fault] = EVERY
+
+
+@dataclass
+class Result:
+    """What became of a simulation."""
+
+    plan: Plan
+    broken: list[str] = field(default_factory=list[str])
+    trace: str = ""
+    statuses: dict[str, int] = field(default_factory=dict[str, int])
+    happened: dict[str, int] = field(default_factory=dict[str, int])
+    sagas: int = 0
+    events: int = 0
+
+
+def simulate(plan: Plan) -> Result:
+    """Play it to its end, or until an invariant is broken."""
+    return Simulation(plan).run()
+
+
+class Simulation:
+    """A stepper with workers, a participant for all commands, people, and dice that decide what happens next."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.dice = Dice(plan.seed)
+        self.definitions: Sequence[Definition] = draw(self.dice, plan.package, plan.scenarios)
+        self.chance = Chance(self.dice, Trouble.drawn(self.dice, plan.faults))
+        self.registry = Registry(self.definitions)
+        self.watch = Watch(self.registry, "sim")
+        self.stepper = Stepper(
+            namespace="sim",
+            chooser=self.chance,
+            broker=lambda clock: WatchedBroker(clock, self.watch, self.chance),
+            store=lambda clock: WatchedStore(clock, self.watch),
+        )
+        self.broker: WatchedBroker = self.stepper.broker  # type: ignore[assignment]
+        self.store: WatchedStore = self.stepper.store  # type: ignore[assignment]
+        self.watch.keeps = self.store.keeps
+        self.database = ServiceDatabase(self.stepper.clock)
+        self.database.committed = self.watch.served
+        self.services = Services(self.definitions, self.chance)
+        self.faulty_until = timedelta(minutes=plan.minutes)
+        self._programs = [
+            *(f"worker-{number}" for number in range(1, self.dice.randint(1, 3) + 1)),
+            *(f"services-{number}" for number in range(1, self.dice.randint(1, 2) + 1)),
+        ]
+        self._restarts: dict[str, timedelta] = {}
+        self._starts = self._plan_starts()
+        self._published: list[Outgoing] = []
+        self._people = 0
+        self._suspended: dict[UUID, timedelta] = {}
+
+    def run(self) -> Result:
+        """Play it to its end, or until an invariant is broken."""
+        for name in self._programs:
+            self._start(name)
+        for _ in range(_TURNS):
+            if self._turn():
+                break
+        else:
+            self.watch.broken.append(f"it does not settle in {_TURNS} moves")
+        if not self.watch.broken:
+            self._end()
+        self.stepper.close()
+        return self._result()
+
+    # One move after the other
+
+    def _turn(self) -> bool:
+        """Make a move; True where the simulation is over."""
+        self.stepper.loop.run_ready()
+        if self.stepper.loop.errors:
+            self.watch.broken.append(f"a program broke: {self.stepper.loop.errors[0]!r}")
+        if self.watch.broken:
+            return True
+        if not self.chance.calm:
+            self._trouble()
+        waiting = self.stepper.gates.waiting
+        if waiting and self.dice.random() < _GATE_FIRST:
+            self.stepper.gates.open(self.dice.randrange(len(waiting)))
+            return False
+        return self._pass_time(held=bool(waiting))
+
+    def _pass_time(self, *, held: bool) -> bool:
+        """Go on to the next moment at which something happens; True where nothing will."""
+        now = self.stepper.loop.now
+        if not held and self.chance.calm and self._is_settled():
+            return True
+        if now > self.faulty_until + _PATIENCE:
+            self.watch.broken.append(f"it does not settle in {_PATIENCE}: {self._unsettled()}")
+            return True
+        moment = self._next_moment(now)
+        self.stepper.loop.move_to(moment)
+        self._restart_dead(moment)
+        self._start_sagas(moment)
+        self._resume(moment)
+        if moment >= self.faulty_until and not self.chance.calm:
+            self._calm()
+        return False
+
+    def _next_moment(self, now: timedelta) -> timedelta:
+        """When the next timer falls due; where that is only somebody looking round, when he will find something."""
+        waking = (self.broker.next_redelivery(), self.store.next_wake_up)
+        moments = [moment - EPOCH for moment in waking if moment is not None]
+        moments += [*self._restarts.values(), *(at for at, _ in self._starts), *self._suspended.values()]
+        if not self.chance.calm:
+            moments.append(self.faulty_until)
+        timer = self.stepper.loop.next_timer
+        coming = min((moment for moment in moments if moment > now), default=timer or now)
+        if timer is None:
+            return coming
+        overdue = len(moments) == 0 or min(moments) <= now or not self._is_published
+        return timer if overdue or coming - timer < _SOON else coming
+
+    # What goes wrong
+
+    def _trouble(self) -> None:
+        chance, dice = self.chance, self.dice
+        if chance.strikes(Fault.CLOCK):
+            self.watch.one_clock = False
+            self.stepper.database_clock.ahead = timedelta(seconds=dice.choice((-3600, -20, 0, 7, 600)))
+        if chance.strikes(Fault.CLOCK, 0.3):
+            self.stepper.jump(timedelta(seconds=dice.choice((3, 40, 600))))
+        if chance.strikes(Fault.LOSS, 0.02):
+            self._lose(dice.choice(("commands", "events", "sagas", "dead")))
+        if chance.strikes(Fault.PEOPLE, 0.01) and self.watch.records:
+            self._meddle(dice.choice(list(self.watch.records)))
+
+    def _lose(self, stream: str) -> None:
+        """The stream is gone; who put starts into it has an outbox, and publishes them again."""
+        if self.broker.has(stream):
+            self.stepper.lose(stream)
+        if stream == "events":
+            again, self._published = self._published, []
+            later = self.stepper.loop.now + timedelta(seconds=self.dice.uniform(10, 30))
+            self._starts += [(later, message) for message in again]
+
+    def _meddle(self, saga_id: UUID) -> None:
+        """Somebody acts on a saga."""
+        self._people += 1
+        identity = f"person-{self._people}"
+        kind = self.dice.choice((Cancel, Cancel, Suspend))
+        if kind is Suspend:
+            self._suspended[saga_id] = self.stepper.loop.now + timedelta(seconds=self.dice.uniform(1, 200))
+        self._act(identity, saga_id, kind(identity, "the dice said so", by="somebody"))
+
+    def _resume(self, now: timedelta) -> None:
+        for saga_id in [each for each, until in self._suspended.items() if until <= now]:
+            self._people += 1
+            identity = f"person-{self._people}"
+            del self._suspended[saga_id]
+            self._act(identity, saga_id, Resume(identity, "enough", by="somebody"))
+
+    def _act(self, name: str, saga_id: UUID, action: Action) -> None:
+        async def main(process: Process) -> None:
+            store, publisher = self.stepper.ports(process)
+            try:
+                await act(store, publisher, self.registry, "sim", saga_id, action)
+            except ActionRefused:
+                self.chance.count("refused")
+
+        self.stepper.start(name, main)
+
+    def _calm(self) -> None:
+        """From here on nothing goes wrong any more."""
+        self.chance.calm = True
+        self.stepper.database_clock.ahead = timedelta(0)
+        for saga_id, record in self.watch.records.items():
+            if record.ledger.suspended:
+                self._suspended.setdefault(saga_id, self.stepper.loop.now)
+
+    # Programs and sagas
+
+    def _start(self, name: str) -> None:
+        if name.startswith("worker"):
+            size = self.dice.choice((1, 5, 200))
+            self.stepper.worker(name, self.definitions, batch_size=size)
+        else:
+            self.stepper.participant(name, self.services, self.database)
+
+    def _restart_dead(self, now: timedelta) -> None:
+        for name in self._programs:
+            alive = name in self.stepper.processes and self.stepper.processes[name].alive
+            if not alive and name not in self._restarts:
+                self._restarts[name] = now + timedelta(seconds=self.dice.uniform(0, 30))
+        for name in [each for each, at in self._restarts.items() if at <= now]:
+            del self._restarts[name]
+            self._start(name)
+
+    def _plan_starts(self) -> list[tuple[timedelta, Outgoing]]:
+        starts: list[tuple[timedelta, Outgoing]] = []
+        events = list(dict.fromkeys(definition.start for definition in self.definitions))
+        for number in range(self.plan.sagas):
+            definition = next(d for d in self.definitions if d.start is events[number % len(events)])
+            at = timedelta(seconds=self.dice.uniform(0, self.faulty_until.total_seconds() * 0.7))
+            keys = {name: _value(definition, name, number) for name in definition.key}
+            starts.append((at, self._message(definition, f"start-{number}", keys)))
+            if self.chance.strikes(Fault.PEOPLE, 0.5):
+                again = self.dice.choice((f"start-{number}", f"start-{number}-other"))
+                starts.append((at * 1.1, self._message(definition, again, keys)))
+        return starts
+
+    def _message(self, definition: Definition, identity: str, keys: dict[str, object]) -> Outgoing:
+        content = body(self.dice, definition.start, **keys)
+        return self.stepper.event(definition.start.subject, identity, content)
+
+    def _start_sagas(self, now: timedelta) -> None:
+        due = [message for at, message in self._starts if at <= now]
+        self._starts = [item for item in self._starts if item[0] > now]
+        for message in due:
+            if self.broker.has("events"):
+                self._published.append(message)
+                self.broker.store(message)
+            else:
+                self._starts.append((now + timedelta(seconds=5), message))
+
+    # The end
+
+    def _is_settled(self) -> bool:
+        return (
+            not (self._starts or self._restarts or self._suspended)
+            and all(record.ledger.status in _FINAL for record in self.watch.records.values())
+            and self.broker.is_handled
+            and self._is_published
+        )
+
+    @property
+    def _is_published(self) -> bool:
+        return self.store.is_published and self.database.is_published
+
+    def _unsettled(self) -> str:
+        open_ = [record.name for record in self.watch.records.values() if record.ledger.status not in _FINAL]
+        return ", ".join(open_) or "messages that nobody handles"
+
+    def _end(self) -> None:
+        self.watch.ended(quiet=True)
+
+    def _result(self) -> Result:
+        result = Result(self.plan, self.watch.broken, self.watch.trace, happened=self.chance.happened)
+        for record in self.watch.records.values():
+            status = record.ledger.status
+            result.statuses[status] = result.statuses.get(status, 0) + 1
+        result.sagas, result.events = len(self.watch.records), self.watch.events
+        return result
+
+
+_FINAL: Final = ("completed", "compensated", "failed")
+
+
+def _value(definition: Definition, name: str, number: int) -> object:
+    """A value of the key's field that no other start has."""
+    return number + 1 if definition.start.model_fields[name].annotation is int else f"k{number + 1}"

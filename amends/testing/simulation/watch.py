@@ -1,0 +1,186 @@
+"""Watches every commit, every message and every acknowledgement of a simulation for broken invariants.
+
+The numbers are those of docs/semantics.md. What one saga's history must be like is told in
+`amends.testing.invariants`; here stands what holds between histories, messages and services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from amends.domain import events as e
+from amends.domain import wire
+from amends.domain.decide import UnknownSaga, take_turn
+from amends.domain.definition import Definition, InvalidMessage
+from amends.domain.replies import Uncorrelated
+from amends.domain.wire import Direction, Outcome
+from amends.infrastructure.ports import Commit, Incoming, Outgoing
+from amends.participant.requests import Claim
+from amends.process_managers.errors import Unroutable
+from amends.process_managers.registry import Registry
+from amends.process_managers.routing import REPLIES, START, Routed, message_id, route
+from amends.testing.invariants import Deed, Fact, of_effects
+from amends.testing.simulation.record import Record
+
+
+class Watch:
+    """What is known of all sagas of a simulation, and what was found broken."""
+
+    def __init__(self, registry: Registry, namespace: str) -> None:
+        self.registry = registry
+        self.namespace = namespace
+        self.keeps: Callable[[str], bool] = lambda _: False
+        """Whether a message lies among the store's dead letters or held messages."""
+        self.broken: list[str] = []
+        self.records: dict[UUID, Record] = {}
+        self.facts: dict[UUID, list[Fact]] = {}
+        self.one_clock = True
+        """Whether broker and database have agreed about the time so far."""
+        self.events = 0
+        self._commands: dict[str, tuple[UUID, e.CommandRecorded]] = {}
+        self._answers: dict[str, str] = {}
+        self._unhandled: dict[UUID, dict[str, datetime]] = {}
+        self._trace = sha256()
+
+    @property
+    def trace(self) -> str:
+        """A hash over all that was recorded and published so far, in its order."""
+        return self._trace.hexdigest()
+
+    # What the store was told
+
+    def committed(self, commit: Commit, recorded: Mapping[UUID, Sequence[Any]]) -> None:
+        """These events were saved, by saga; all others of the commit were not, because of a conflict."""
+        states = {aggregate.id: aggregate.state for aggregate in commit.aggregates}
+        rows = {row.saga_id: row for row in commit.rows}
+        for saga_id, events in recorded.items():
+            record = self._record(saga_id, events)
+            for item in events:
+                self._note(saga_id, record, item.event)
+                self.broken += record.add(item)
+                self._trace.update(item.digest.encode())
+            self.broken += record.compare(states[saga_id], rows[saga_id].wake_up)
+            self.events += len(events)
+
+    def _record(self, saga_id: UUID, events: Sequence[Any]) -> Record:
+        if saga_id not in self.records:
+            started: e.SagaStarted = events[0].event
+            definition = self.registry.get(started.saga, started.definition)
+            assert isinstance(definition, Definition)  # a process manager has no order to check
+            self.records[saga_id] = Record(saga_id, definition)
+        return self.records[saga_id]
+
+    def _note(self, saga_id: UUID, record: Record, event: e.SagaEvent) -> None:
+        unhandled = self._unhandled.get(saga_id, {})
+        unhandled.pop(event.cause, None)
+        if isinstance(event, e.CommandRecorded):
+            self._commands[str(event.command_id)] = (saga_id, event)
+        elif isinstance(event, e.CommandTimedOut) and self.one_clock:
+            due = record.expiry(event)
+            late = [identity for identity, received in unhandled.items() if received < due]
+            if late:
+                self.broken.append(f"15: {event.step} of {record.name} timed out before {late[0]} is handled")
+
+    # What the broker was told
+
+    def stored(self, message: Outgoing, now: datetime) -> None:
+        """The broker stored this message."""
+        self._trace.update(f"{message.subject} {message.message_id}".encode())
+        if message.subject.startswith(f"{self.namespace}.cmd."):
+            self._of_command(message)
+        elif wire.OUTCOME in message.headers:
+            self._of_answer(message, now)
+
+    def lost(self, message: Incoming | Outgoing) -> None:
+        """The broker lost it again."""
+        if saga := message.headers.get(wire.SAGA_ID):
+            self._unhandled.get(UUID(saga), {}).pop(message.headers.get(wire.CE_ID, ""), None)
+
+    def lost_all(self) -> None:
+        """The broker lost all events."""
+        self._unhandled.clear()
+
+    def _of_command(self, message: Outgoing) -> None:
+        known = self._commands.get(message.headers[wire.CE_ID])
+        if known is None:
+            self.broken.append(f"10: {message.subject} was published without a committed record")
+            return
+        saga_id, event = known
+        first = self.records[saga_id].payload(event)
+        told = (
+            message.subject == wire.command_subject(self.namespace, event.subject)
+            and message.headers[wire.IDEMPOTENCY_KEY] == str(event.key)
+            and message.headers[wire.DIRECTION] == event.direction
+            and message.body == first
+        )
+        if not told:
+            self.broken.append(f"10: {message.subject} was published otherwise than it is recorded")
+
+    def _of_answer(self, message: Outgoing, now: datetime) -> None:
+        saga_id, command = UUID(message.headers[wire.SAGA_ID]), message.headers[wire.CAUSATION_ID]
+        self._unhandled.setdefault(saga_id, {})[message.message_id] = now
+        outcome, known = message.headers[wire.OUTCOME], self._commands.get(command)
+        if known is None or outcome == Outcome.FAILED:
+            return
+        event = known[1]
+        closing = event.direction is Direction.CLOSE
+        key = str(event.forward_key if closing else event.key)
+        if self._answers.setdefault(key, outcome) != outcome:
+            self.broken.append(
+                f"2: key {key} of {event.step} was answered {self._answers[key]} and {outcome}"
+            )
+
+    def acknowledged(self, message: Incoming, now: datetime) -> None:
+        """A worker acknowledged it: telling the saga again must change nothing. Invariants 11 and 14."""
+        if not message.consumer.startswith((START, REPLIES)):
+            return
+        identity = message_id(message)
+        try:
+            routed = route(message, self.registry, self.namespace, self.registry.types)
+            undone = isinstance(routed, Routed) and self._would_change(routed, now)
+        except (Unroutable, InvalidMessage, Uncorrelated, UnknownSaga):
+            undone = True
+        if undone and not self.keeps(identity):
+            self.broken.append(f"11: {message.subject} {identity} was acknowledged, and is nowhere")
+        self.lost(message)
+
+    def _would_change(self, routed: Routed, now: datetime) -> bool:
+        record = self.records.get(routed.saga_id)
+        definition = record.definition if record else self.registry.newest(routed.saga)
+        state = record.state if record else None
+        return bool(take_turn(definition, routed.saga_id, state, routed.given, now, "watch").events)
+
+    # What the services did
+
+    def served(self, claims: Sequence[Claim], facts: Sequence[Fact]) -> None:
+        """A service committed these effects, for these commands among others."""
+        touched = {fact.key: None for fact in facts}
+        for fact in facts:
+            self.facts.setdefault(fact.key, []).append(fact)
+        for claim in claims:
+            key = UUID(claim.request.forward_key)
+            known = self.facts.setdefault(key, [])
+            if claim.request.direction is not Direction.FORWARD and not known:
+                known.append(Fact(key, Deed.BURIED))
+        for key in touched:
+            deeds = [fact.deed for fact in self.facts[key]]
+            done, undone = deeds.count(Deed.DONE), deeds.count(Deed.UNDONE)
+            if done > 1 or undone > done:
+                self.broken.append(f"1: key {key} took effect {done} times and was undone {undone} times")
+            if Deed.BURIED in deeds and done:
+                self.broken.append(f"2: key {key} took effect after its tombstone")
+
+    # The end
+
+    def ended(self, *, quiet: bool) -> None:
+        """Between histories and effects: invariants 3 to 5, and whether the bytes of each history chain."""
+        for record in self.records.values():
+            facts = [fact for key in record.keys for fact in self.facts.get(key, ())]
+            self.broken += [
+                f"{each} ({record.name})"
+                for each in of_effects(record.definition, record.history, facts, quiet=quiet)
+            ]

@@ -1,0 +1,193 @@
+"""Every way in which a saga can go: what is found, and what is merged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from amends import Command, Event, Saga, step
+from amends.domain import events as e
+from amends.domain.decide import take_turn
+from amends.domain.definition import Definition
+from amends.domain.inputs import Tick
+from amends.domain.wire import Direction
+from amends.examples.order import Order
+from amends.projections.design import failures, outline
+from amends.testing.exploring import Exploration, explore
+
+
+class Went(Event, subject="shop.went"):
+    order_id: str
+
+
+class Paid(Event, subject="pay.paid"):
+    payment: str
+
+
+class Pay(Command[Paid], subject="pay.pay"):
+    order_id: str
+
+
+class Refund(Command, subject="pay.refund"):
+    payment: str = ""
+
+
+class Do(Command, subject="service.do"):
+    pass
+
+
+class Undo(Command, subject="service.undo"):
+    pass
+
+
+def branches(number: int, length: int) -> Definition:
+    """A step, branches side by side that are all compensated, the pivot, and a last step."""
+    body: dict[str, Any] = {}
+
+    def add(name: str, after: list[Any], **options: Any) -> Any:
+        def build(self: Any) -> Do:
+            return Do()
+
+        def undo(self: Any) -> Undo:
+            return Undo()
+
+        build.__name__ = name
+        body[name] = made = step(after=after, **options)(build)
+        if name[0] in "fb":
+            made.compensate(undo)
+        return made
+
+    first = add("first", [])
+    ends: list[Any] = []
+    for branch in range(number):
+        end = first
+        for place in range(length):
+            end = add(f"b{branch}{place}", [end])
+        ends.append(end)
+    add("last", [add("pivot", ends, pivot=True)])
+
+    class Branches(Saga[Went], name="branches", version=1, key="order_id", deadline=timedelta(days=1)):
+        locals().update(body)
+
+    return Branches.definition
+
+
+def texts(found: Exploration) -> list[tuple[str, str, str]]:
+    return [(f.point, f.what, f.text()) for f in found.failures]
+
+
+@pytest.mark.parametrize("definition", [Order.definition, branches(2, 2)], ids=["order", "branches"])
+def test_what_is_undone_is_what_describe_says_of_it(definition: Definition) -> None:
+    found = explore(definition)
+    assert found.settles
+    drawn = failures(outline(definition.shape()))
+    assert texts(found) == [(f.point, f.what, f.text()) for f in drawn]
+
+
+def test_an_order_ends_completed_or_compensated_and_parks_where_a_service_must_do_its_part() -> None:
+    found = explore(Order.definition)
+    assert found.ends == {"completed", "compensated"}
+    assert found.parks == {
+        "closing create_shipment",
+        "send_notification",
+        "undoing charge_payment",
+        "undoing reserve_inventory",
+    }
+
+
+def test_each_choice_in_the_start_event_is_explored() -> None:
+    assert explore(Order.definition).starts == 2  # card and transfer
+
+
+def test_equal_states_are_merged_so_that_branches_add_up_instead_of_multiplying() -> None:
+    one, two, three = (explore(branches(number, 1)).states for number in (1, 2, 3))
+    assert two < 3 * one
+    assert three < 3 * two
+
+
+class NeedsReply(Saga[Went], name="needs-reply", version=1, key="order_id"):
+    @step
+    def pay(self) -> Pay:
+        return Pay(order_id=self.key)
+
+    @pay.compensate
+    def refund(self) -> Refund:
+        return Refund(payment=self.reply(NeedsReply.pay).payment)
+
+
+def test_a_compensation_that_needs_the_reply_is_found_on_the_shortest_way() -> None:
+    found = explore(NeedsReply.definition)
+    assert not found.settles
+    (problem,) = found.problems
+    assert problem.what.startswith("NoReply: step 'pay' has no reply")
+    assert [str(move) for move, _ in problem.trace] == ["shop.went starts it", "cancelled"]
+    assert [event.type for event in problem.trace[0][1]] == ["saga.started", "command.recorded"]
+
+
+def test_a_function_that_is_not_pure_is_found() -> None:
+    numbers = count()
+
+    class Dice(Saga[Went], name="dice", version=1, key="order_id"):
+        @step
+        def pay(self) -> Pay:
+            return Pay(order_id=f"{self.key}-{next(numbers)}")
+
+    (problem,) = explore(Dice.definition).problems
+    assert problem.what.startswith("NotPure: pay: expected its function to build the same command")
+
+
+def test_a_step_that_some_start_events_skip_is_explored_both_ways() -> None:
+    class Placed(Event, subject="shop.placed"):
+        order_id: str
+        express: bool = False
+
+    class Maybe(Saga[Placed], name="maybe", version=1, key="order_id"):
+        @step
+        def pay(self) -> Pay | None:
+            return Pay(order_id=self.key) if self.start.express else None
+
+    found = explore(Maybe.definition)
+    assert found.settles
+    assert found.starts == 2
+    assert found.ends == {"completed", "compensated"}
+    found = explore(Maybe.definition, [{"order_id": "o1", "express": False}])
+    assert found.ends == {"completed"}
+    assert {f.then for f in found.failures if f.point == "pay"} == {"cannot happen"}
+
+
+def without_retries(*given: Any) -> Any:
+    """A core that forgets the timer of every retry that it plans."""
+    turn = take_turn(*given)
+    for event in turn.events:
+        if isinstance(event, e.RetryScheduled) and event.direction is Direction.FORWARD:
+            known = turn.state.step(event.step)
+            forgotten = known.but(forward=known.forward.but(retry=None))
+            turn._state = turn.state.but(steps={**turn.state.steps, event.step: forgotten})
+    return turn
+
+
+def test_a_saga_that_nothing_will_ever_wake_is_found() -> None:
+    class Plain(Saga[Went], name="plain", version=1, key="order_id"):
+        @step
+        def pay(self) -> Pay:
+            return Pay(order_id=self.key)
+
+    problem = explore(Plain.definition, decide=without_retries).problems[0]
+    assert problem.what == "running, and nothing will ever wake it"
+    assert str(problem.trace[-1][0]) in ("pay: failed", "pay: no answer")
+
+
+def compensating_forwards(*given: Any) -> Any:
+    """A core in which steps have no order on the way back."""
+    definition = replace(given[0], steps=tuple(replace(each, after=()) for each in given[0].steps))
+    compensating = given[2] is not None and not isinstance(given[3], Tick)
+    return take_turn(definition if compensating else given[0], *given[1:])
+
+
+def test_an_invariant_that_is_broken_on_some_way_is_found() -> None:
+    problem = explore(branches(1, 2), decide=compensating_forwards).problems[0]
+    assert problem.what.startswith("invariant 8: ") or problem.what.startswith("invariant 7: ")

@@ -1,0 +1,124 @@
+"""The simulator: sagas of several types with everything that can go wrong, and every invariant watched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from amends.testing.simulation import campaign as campaigns
+from amends.testing.simulation.campaign import Totals, campaign, command, shrink
+from amends.testing.simulation.faults import EVERY, Fault
+from amends.testing.simulation.scenarios import UnknownScenario, scenarios
+from amends.testing.simulation.system import Plan, Result, simulate
+
+SCENARIOS = scenarios("amends.examples")
+TRACE = (
+    "from amends.testing.simulation.system import *; print(simulate(Plan(seed=5, sagas=8, minutes=2)).trace)"
+)
+
+
+def test_no_invariant_is_broken_whatever_goes_wrong() -> None:
+    totals = Totals()
+
+    def seen(so_far: Totals) -> None:
+        nonlocal totals
+        totals = so_far
+
+    broken = campaign(Plan(seed=1, sagas=20, minutes=3), 250, seen)
+    assert broken is None or broken.broken == []
+    assert totals.sagas >= 250
+    assert {str(fault) for fault in Fault} <= totals.happened.keys()
+    assert totals.statuses["completed"] > 20
+    assert totals.statuses["compensated"] > 20
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_every_scenario_settles(scenario: str) -> None:
+    result = simulate(Plan(seed=3, sagas=6, minutes=2, scenarios=(scenario,)))
+    assert result.broken == []
+    assert result.sagas >= 6
+
+
+def test_the_examples_are_simulated() -> None:
+    assert "order" in SCENARIOS
+    assert SCENARIOS[-1] == "random"
+
+
+def test_a_scenario_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UnknownScenario, match=r"expected a scenario out of .*order.*; got 'odrer'"):
+        simulate(Plan(seed=1, scenarios=("odrer",)))
+
+
+def test_the_same_seed_leads_to_the_same_trace_and_another_one_to_another() -> None:
+    plan = Plan(seed=5, sagas=8, minutes=2)
+    first = simulate(plan)
+    assert simulate(plan) == first
+    assert simulate(replace(plan, seed=6)).trace != first.trace
+
+
+def test_the_same_seed_leads_to_the_same_trace_in_every_process() -> None:
+    """The order of a set of strings differs from process to process; nothing may depend on it."""
+    traces = {
+        subprocess.run(
+            [sys.executable, "-c", TRACE],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(traces) == 1
+
+
+def test_without_faults_every_saga_goes_its_way() -> None:
+    result = simulate(Plan(seed=11, sagas=10, scenarios=("order",), faults=frozenset()))
+    assert result.broken == []
+    assert result.happened == {}
+    assert set(result.statuses) <= {"completed", "compensated"}  # a transfer is never answered
+
+
+def breaking(needs: Fault, sagas: int, tried: list[Plan]) -> object:
+    """Stands in for `simulate`: breaks where this fault and so many sagas are there, with an even seed."""
+
+    def pretend(plan: Plan) -> Result:
+        tried.append(plan)
+        breaks = needs in plan.faults and plan.sagas >= sagas and plan.seed % 2 == 0
+        return Result(plan, ["11: it was acknowledged, and is nowhere"] if breaks else [], sagas=plan.sagas)
+
+    return pretend
+
+
+def test_a_broken_simulation_is_shrunk_to_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Plan] = []
+    monkeypatch.setattr(campaigns, "simulate", breaking(Fault.CRASH, 3, tried))
+    found = campaign(Plan(seed=7, sagas=40), None)
+    assert found is not None
+    assert [plan.seed for plan in tried] == [7, 8]
+    smallest = shrink(found).plan
+    assert (smallest.sagas, smallest.faults) == (3, {Fault.CRASH})
+    assert command(smallest) == (
+        f"amends simulate --seed {smallest.seed} --sagas 3 --at-once 3 --minutes {smallest.minutes:g} --fault crash"
+    )
+
+
+def test_the_command_that_plays_a_plan_again() -> None:
+    assert command(Plan(4, 2, 1.5)) == "amends simulate --seed 4 --sagas 2 --at-once 2 --minutes 1.5"
+    quiet = Plan(4, 2, 1.5, scenarios=("order",), faults=frozenset())
+    assert command(quiet).endswith("--minutes 1.5 --scenario order --fault none")
+
+
+def test_a_kind_of_fault_that_is_switched_off_does_not_happen() -> None:
+    for fault in Fault:
+        results: Sequence[Result] = [
+            simulate(Plan(seed, 3, 0.5, faults=EVERY - {fault})) for seed in range(3)
+        ]
+        happened = sum((Counter(result.happened) for result in results), Counter[str]())
+        assert fault not in happened
+        assert [result.broken for result in results] == [[]] * 3
