@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
@@ -14,24 +15,27 @@ from nats.aio.msg import Msg
 from psycopg import AsyncConnection as Tx
 
 from amends.domain import wire
-from amends.domain.errors import AmendsError
+from amends.domain.errors import AmendsError, VersionNotHeld
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.handlers.manager import ProcessManager
 from amends.domain.identity import message_id, saga_id
-from amends.domain.inputs import Cancel
+from amends.domain.inputs import Action
 from amends.domain.messages import Event
 from amends.domain.saga import Saga
 from amends.infrastructure.broker import streams
-from amends.infrastructure.clock import SystemClock, fresh_name
+from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker, JetStreamPublisher
+from amends.infrastructure.nats.requests import NobodyAnswers, ask
 from amends.infrastructure.ports import Outgoing
 from amends.infrastructure.postgres.application_outbox import application_outbox
 from amends.infrastructure.postgres.outbox import Outbox
 from amends.infrastructure.postgres.store import PostgresStore
-from amends.infrastructure.settings import Settings
+from amends.infrastructure.settings import Settings, operator
+from amends.operating import Operating
 from amends.process_managers.acting import act
 from amends.process_managers.registry import Registry
+from amends.process_managers.requests import question, read_answer
 
 S = TypeVar("S", bound=Event)
 
@@ -66,8 +70,10 @@ class Run:
             ) from None
 
 
-class Client:
-    """Starts sagas: `async with Client() as amends: run = await amends.start(Order, OrderPlaced(...))`.
+class Client(Operating):
+    """Starts sagas, waits for them, and operates them.
+
+    `async with Client() as amends: run = await amends.start(Order, OrderPlaced(...))`
 
     `outbox_url` is the application's own PostgreSQL database. Given it, `start` can take part in a transaction
     there: the saga starts if the transaction commits, and then for certain.
@@ -85,7 +91,7 @@ class Client:
         self._namespace = ""
 
     async def __aenter__(self) -> Self:
-        settings = self._settings or Settings()
+        settings = self._settings = self._settings or Settings()
         self._namespace = settings.namespace
         enter = self._open.enter_async_context
         servers = await enter(Servers(settings))
@@ -174,16 +180,24 @@ class Client:
         place = wire.event_subject(self._namespace, subject)
         return Outgoing(str(identity), place, headers, body.encode())
 
-    async def cancel(
-        self, saga: type[Saga[Any]] | type[ProcessManager[Any]], id_: UUID, *, by: str, reason: str
-    ) -> None:
-        """Undo the saga, or close its pivot where that is out; recorded with who and why.
+    async def act(self, saga_id: UUID, action: Action) -> None:
+        """Do this to the saga: here where that needs no definition, else in a worker that holds its version.
 
-        Raises `ActionRefused` where there is no way back, or nothing to undo.
+        Raises `ActionRefused`, and `VersionNotHeld` where no such worker is running.
         """
-        request = Cancel(f"cancel-{fresh_name()}", reason, by=by)
-        registry = Registry([saga.definition])
-        await act(self._store, self._publisher, registry, self._namespace, id_, request)
+        action = replace(action, by=action.by or operator(self._settings))
+        try:
+            await act(self._store, self._publisher, Registry(()), self._namespace, saga_id, action)
+        except VersionNotHeld as needed:
+            await self._ask_worker(saga_id, action, needed)
+
+    async def _ask_worker(self, saga_id: UUID, action: Action, needed: VersionNotHeld) -> None:
+        subject = wire.action_subject(self._namespace, needed.saga, needed.version)
+        try:
+            answer = await ask(self._broker, subject, question(saga_id, action))
+        except NobodyAnswers as nobody:
+            raise needed from nobody
+        read_answer(answer)
 
     async def outcome(self, id_: UUID) -> str:
         """The saga's final status, when it has one."""

@@ -91,7 +91,7 @@ class Gate:
         return run
 
     async def cancel(self, run: Run) -> None:
-        await self.client.cancel(Passage, run.id, by="anna", reason="no longer wanted")
+        await self.client.cancel(run.id, by="anna", reason="no longer wanted")
 
     def service(self) -> Participant[None]:
         gate: Participant[None] = Participant("gate")
@@ -207,7 +207,7 @@ async def test_a_cancel_after_the_pivot_is_refused_and_the_saga_goes_on(
 async def test_what_never_started_cannot_be_cancelled(servers: Servers, namespace: str) -> None:
     async with Client(Settings(data_dir=servers.folder.home, namespace=namespace)) as client:
         with pytest.raises(ActionRefused, match="none has started under this id"):
-            await client.cancel(Passage, uuid4(), by="anna", reason="a mistake")
+            await client.cancel(uuid4(), by="anna", reason="a mistake")
 
 
 async def test_many_are_started_together_and_a_repeat_is_the_same_start(

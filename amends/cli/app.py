@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 from rich.console import Console
 
+from amends.cli import operating
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
 from amends.cli.drawing import history_table, standing_table
+from amends.cli.finding import find_saga, opened_store, quiet_settings
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import BadInput, execute, on_signal
@@ -24,10 +24,7 @@ from amends.cli.simulating import simulate
 from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.domain.evolve import fold
-from amends.infrastructure.embedded import Servers
 from amends.infrastructure.logging import configure
-from amends.infrastructure.ports import SagaRow
-from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.process_managers.worker import Worker
 from amends.projections.story import standing, story
@@ -48,10 +45,6 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="A saga's id, or its busin
 
 class UnknownSagaType(AmendsError):
     """No saga of this type was ever run here."""
-
-
-class SagaNotFound(AmendsError):
-    """There is no saga of this id or key."""
 
 
 def run() -> None:
@@ -117,6 +110,7 @@ def history(saga: Id, as_json: AsJson = False) -> None:
 app.command()(describe)
 app.command()(check)
 app.command()(simulate)
+app.add_typer(operating.app)
 
 
 def _settings(*, quiet: bool = False) -> Settings:
@@ -169,8 +163,8 @@ async def _start(saga: str, source: str, wait: bool) -> None:
         body = json.loads(text)
     except ValueError as error:
         raise BadInput(f"expected JSON in {source}; {error}") from None
-    settings = _quiet_settings()
-    async with Client(settings) as client, _store(settings) as store:
+    settings = quiet_settings()
+    async with Client(settings) as client, opened_store(settings) as store:
         shapes = {shape["saga"]: shape for shape in sorted(await store.shapes(), key=lambda s: s["version"])}
         if saga not in shapes:
             known = ", ".join(sorted(shapes)) or "none yet"
@@ -192,8 +186,8 @@ async def _start(saga: str, source: str, wait: bool) -> None:
 
 
 async def _show(saga: str, as_json: bool) -> None:
-    async with _store(_quiet_settings()) as store:
-        row = await _find(store, saga)
+    async with opened_store(quiet_settings()) as store:
+        row = await find_saga(store, saga)
         recorded = await store.history(row.saga_id)
         shapes = {(shape["saga"], shape["version"]): shape for shape in await store.shapes()}
     state = fold((item.event for item in recorded), row.saga_id)
@@ -207,44 +201,13 @@ async def _show(saga: str, as_json: bool) -> None:
 
 
 async def _history(saga: str, as_json: bool) -> None:
-    async with _store(_quiet_settings()) as store:
-        row = await _find(store, saga)
+    async with opened_store(quiet_settings()) as store:
+        row = await find_saga(store, saga)
         told = story(await store.history(row.saga_id))
     if as_json:
         out.print_json(data=told)
         return
     out.print(history_table(row, told))
-
-
-def _quiet_settings() -> Settings:
-    settings = Settings()
-    configure(settings.model_copy(update={"log_level": "error"}))
-    return settings
-
-
-@asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[PostgresStore]:
-    async with (
-        Servers(settings) as servers,
-        PostgresStore.open(servers.database_url, settings.namespace) as store,
-    ):
-        yield store
-
-
-async def _find(store: PostgresStore, named: str) -> SagaRow:
-    try:
-        rows = await store.saga_rows(saga_id=UUID(named))
-    except ValueError:
-        rows = await store.saga_rows(key=named)
-    if not rows:
-        raise SagaNotFound(
-            f"expected the id or key of a saga, got {named!r}; there is none such in this namespace. A saga is known "
-            "once a worker has taken its start event"
-        )
-    if len(rows) > 1:
-        ids = ", ".join(f"{row.saga_id} ({row.saga})" for row in rows)
-        raise SagaNotFound(f"expected one saga of the key {named!r}, got several: {ids}; name one by its id")
-    return rows[0]
 
 
 def _read(path: Path) -> str:

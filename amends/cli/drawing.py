@@ -75,6 +75,8 @@ def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
         yield name, facts[name]
     if facts["reason"]:
         yield "because of", facts["reason"]
+    if facts["suspended"]:
+        yield "suspended", Text(facts["suspended"], "bold")
     yield "started", _moment(facts["started"])
     yield "last event", f"{_moment(facts['updated'])}, number {facts['version']}"
     if facts["deadline"] and not Status(facts["status"]).final:
@@ -92,9 +94,13 @@ def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
 def _waits_for(wait: dict[str, Any]) -> str:
     doing = f"{_DOING[wait['direction']]} {wait['step']}"
     if "since" in wait:
-        since, until = _moment(wait["since"]), _moment(wait["until"])
+        since, until = _moment(wait["since"]), _until(wait)
         return f"an answer to: {doing} (attempt {wait['attempts']}), since {since} and until {until}"
-    return f"the time of the next attempt to {doing}, {_moment(wait['until'])} ({wait['attempts']} so far)"
+    return f"the time of the next attempt to {doing}, {_until(wait)} ({wait['attempts']} so far)"
+
+
+def _until(wait: dict[str, Any]) -> str:
+    return _moment(wait["until"]) if wait["until"] else f"for ever ({wait['timer_cancelled']})"
 
 
 def _moment(iso: str) -> str:

@@ -29,3 +29,11 @@ class ActionRefused(AmendsError):
 
 class VersionNotHeld(ActionRefused):
     """An operator's action needs the saga's definition, and whoever was asked does not hold its version."""
+
+    def __init__(self, saga: str, version: int) -> None:
+        super().__init__(
+            f"expected a running worker that holds {saga}@{version}, the version of this saga; there is none. "
+            "Run one: amends worker MODULE"
+        )
+        self.saga = saga
+        self.version = version

@@ -52,10 +52,7 @@ class Turn:
         is decided without.
         """
         if self._definition is None:
-            raise VersionNotHeld(
-                f"expected a worker that holds {self.state.saga}@{self.state.definition}, the version of this "
-                f"saga; there is none here. Run one: amends worker MODULE"
-            )
+            raise VersionNotHeld(self.state.saga, self.state.definition)
         return self._definition
 
     @property

@@ -81,6 +81,11 @@ def dead_subject(namespace: str, where: str) -> str:
     return f"{namespace}.dead.{where}"
 
 
+def action_subject(namespace: str, saga_type: str, version: int) -> str:
+    """Where workers that hold this version hear of operators' actions: `ns.svc.act.<type>.<version>`."""
+    return f"{namespace}.svc.act.{saga_type}.{version}"
+
+
 def succeeded_subject(command_subject: str, reply_subject: str) -> str:
     """The subject, without namespace, of a command's success: its reply event's, or `<command>.done`."""
     return reply_subject or f"{command_subject}.done"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -95,6 +96,9 @@ class Settings(BaseSettings):
     outbox_retention: Annotated[int, Field(ge=1, le=3650)] = 7
     """Days for which published outbox rows are kept, to send them again should NATS lose them."""
 
+    operator: str = ""
+    """Who acts, as it is recorded with an operator's action; left out: the name of the user on this machine."""
+
     def __init__(self, **values: Any) -> None:
         wrong = _unknown_variables(type(self).model_fields)
         try:
@@ -105,6 +109,11 @@ class Settings(BaseSettings):
             raise SettingsError(
                 "\n".join(["These settings are wrong:", *(f"  - {line}" for line in wrong)])
             ) from None
+
+
+def operator(settings: Settings | None = None) -> str:
+    """Who acts from here."""
+    return (settings or Settings()).operator or getuser()
 
 
 _EXPECTED = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from amends.domain.correlation import LearntKey
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Action
-from amends.infrastructure.ports import Loaded, Publisher, Store
+from amends.infrastructure.broker import PublishFailed
+from amends.infrastructure.ports import Commit, KeysTaken, Loaded, Outgoing, Publisher, Store
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 
@@ -18,17 +20,29 @@ async def act(
 
     Raises `ActionRefused`, which says why; then nothing was changed.
     """
-    lost = frozenset({saga_id})
-    while lost:
+    refused: frozenset[tuple[UUID, LearntKey]] = frozenset()
+    while True:
         loaded = await store.load([saga_id])
         _check(saga_id, loaded)
-        batch = Batch(registry, namespace, action.by, {saga_id: [action]}, loaded)
-        commit = batch.decide()
-        lost = await store.commit(commit)
+        commit = Batch(registry, namespace, action.by, {saga_id: [action]}, loaded, refused=refused).decide()
+        try:
+            lost = await store.commit(commit)
+        except KeysTaken as clash:
+            refused |= clash.claims
+            continue
         if not lost:
-            messages = [message for _, message in commit.outbox]
-            await publisher.publish(messages)
-            await store.published([message.message_id for message in messages])
+            await _publish(store, publisher, commit)
+            return
+
+
+async def _publish(store: Store, publisher: Publisher, commit: Commit) -> None:
+    messages: list[Outgoing] = [message for _, message in commit.outbox]
+    refused: frozenset[str] = frozenset()
+    try:
+        await publisher.publish(messages)
+    except PublishFailed as error:  # they stay in the outbox, and a worker tries again
+        refused = frozenset(message.message_id for message in error.messages)
+    await store.published([m.message_id for m in messages if m.message_id not in refused])
 
 
 def _check(saga_id: UUID, loaded: Loaded) -> None:

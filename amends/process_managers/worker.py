@@ -19,12 +19,14 @@ from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
+from amends.infrastructure.nats.requests import answering
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
 from amends.process_managers.recovery import publish_again, send_again, tell_again
 from amends.process_managers.registry import Registry
+from amends.process_managers.requests import Desk
 
 
 class Worker:
@@ -75,6 +77,7 @@ class Worker:
             await store.register(self.registry.shapes())
             consumers = consumer_specs(self.registry, await store.shapes(), settings.namespace, self._deliver)
             publisher = broker.publisher()
+            desk = Desk(store, publisher, self.registry, settings.namespace)
             feeding = {wire.stream(settings.namespace, what) for what in ("commands", "events")}
 
             async def lost(names: set[str]) -> None:
@@ -89,6 +92,7 @@ class Worker:
             async with (
                 BrokerWatch(broker, specs, consumers, store.marks, lost) as watch,
                 broker.inbox(consumers) as inbox,
+                answering(broker, self._action_subjects(settings), desk.answer),
             ):
                 shapes = await store.shapes()
                 engine = Engine(
@@ -106,6 +110,11 @@ class Worker:
                 )
                 await self._until_stopped(engine, watch.wait(), servers.watch())
             await publisher.close()
+
+    def _action_subjects(self, settings: Settings) -> list[str]:
+        return [
+            wire.action_subject(settings.namespace, saga, version) for saga, version in self.registry.held
+        ]
 
     async def _until_stopped(self, engine: Engine, *watches: Any) -> None:
         async with asyncio.TaskGroup() as group:

@@ -85,7 +85,7 @@ def test_the_history_of_a_saga_that_was_cancelled_says_by_whom_and_why(shell: Sh
     async def cancel() -> None:
         async with Client(shell.settings) as client:
             run = await client.start(Errand, Asked(errand="cancelled", fate="retrying"))
-            await client.cancel(Errand, run.id, by="anna", reason="no longer wanted")
+            await client.cancel(run.id, by="anna", reason="no longer wanted")
             assert await run.result() == "compensated"
 
     waiting(shell, "cancelled", "retrying")

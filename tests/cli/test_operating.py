@@ -1,0 +1,109 @@
+"""The commands by which an operator acts on a saga, while a worker runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Said, Shell
+from tests.cli.test_reading import sentences, waiting
+
+WHY = ("--reason", "as told on the phone", "--by", "anna")
+
+
+def done(said: Said) -> Said:
+    assert said.status == 0, said.errors
+    return said
+
+
+def test_a_saga_is_suspended_and_resumed(shell: Shell) -> None:
+    waiting(shell, "held up", "retrying")
+    said = done(shell.amends("suspend", "held up", *WHY))
+    assert said.words == "done; errand held up is running"
+    shown = shell.amends("show", "held up")
+    assert "suspended as told on the phone" in shown.words
+    assert "not applied while suspended" in shell.amends("timers", "held up").words
+    refused = shell.amends("suspend", "held up", *WHY)
+    assert refused.status == 1
+    assert "is suspended already, because: as told on the phone" in refused.complaint
+    done(shell.amends("resume", "held up", *WHY))
+    assert sentences(shell, "held up")[-2:] == [
+        "anna suspended it: as told on the phone",
+        "anna resumed it: as told on the phone",
+    ]
+
+
+def test_a_step_is_tried_again_now_and_then_skipped(shell: Shell) -> None:
+    waiting(shell, "again", "parked")
+    said = done(shell.amends("retry", "again", *WHY, "--json"))
+    assert (said.json["key"], said.json["status"]) == ("again", "running")
+    waiting(shell, "again", "parked")
+    assert done(shell.amends("skip", "again", "report", *WHY)).words == "done; errand again is completed"
+    assert sentences(shell, "again")[-2:] == [
+        "anna skipped report: as told on the phone",
+        "completed: every step is done",
+    ]
+
+
+def test_a_compensation_that_is_refused_for_ever_is_settled_by_hand(shell: Shell) -> None:
+    waiting(shell, "sold", "not undone")
+    refused = shell.amends("settle", "sold", "fetch", "succeeded", *WHY)
+    assert "While it is compensating, settle the step's compensation" in refused.complaint
+    said = done(shell.amends("settle", "sold", "fetch", "succeeded", "--compensation", *WHY))
+    assert said.words == "done; errand sold is compensated"
+    assert "undone, as an operator says" in shell.amends("show", "sold").words
+
+
+def test_a_cancel_after_the_pivot_is_refused_and_says_why(shell: Shell) -> None:
+    waiting(shell, "too late", "parked")
+    refused = shell.amends("cancel", "too late", *WHY)
+    assert refused.status == 1
+    assert "cannot be cancelled: its pivot 'deliver' is done, so it only goes forward" in refused.complaint
+
+
+def test_an_abandoned_saga_says_what_it_leaves(shell: Shell) -> None:
+    waiting(shell, "lost", "parked")
+    assert done(shell.amends("abandon", "lost", *WHY)).words == "done; errand lost is failed"
+    last = sentences(shell, "lost")[-1]
+    assert last.startswith(
+        "anna abandoned it: as told on the phone; not undone: fetch, deliver; nobody knows of"
+    )
+
+
+def test_timers_are_listed_moved_and_cancelled(shell: Shell) -> None:
+    waiting(shell, "later", "retrying")
+    listed = done(shell.amends("timers", "later", "--json")).json
+    assert [timer["timer"] for timer in listed] == ["fetch", "deadline"]
+    done(shell.amends("reschedule", "later", "fetch", "--in", "3d", *WHY))
+    moved = done(shell.amends("timers", "later", "--json")).json
+    assert [timer["timer"] for timer in moved] == ["deadline", "fetch"]
+    done(shell.amends("reschedule", "later", "--never", *WHY))
+    [left] = done(shell.amends("timers", "later", "--json")).json
+    assert left["timer"] == "fetch"
+    done(shell.amends("reschedule", "later", "fetch", "--never", *WHY))
+    assert "for ever (as told on the phone)" in shell.amends("show", "later").words
+    at = shell.amends("reschedule", "later", "fetch", "--at", "2026-01-01T00:00:00", *WHY)
+    assert at.status == 0
+    wrong = shell.amends("reschedule", "later", "fetch", "--in", "soon", *WHY)
+    assert "90s, 5m, 2h or 3d" in wrong.complaint
+
+
+@pytest.mark.parametrize("action", ["suspend", "cancel", "abandon"])
+def test_an_action_without_a_reason_is_refused(shell: Shell, action: str) -> None:
+    waiting(shell, "reasonless", "retrying")
+    assert "--reason" in shell.amends(action, "reasonless").complaint
+    assert "expected a reason" in shell.amends(action, "reasonless", "--reason", " ").complaint
+
+
+def test_an_action_that_needs_a_worker_says_so_where_none_runs(shell: Shell, bare: Shell) -> None:
+    with bare.running("up", "errands"):
+        waiting(bare, "alone", "retrying")
+    done(bare.amends("suspend", "alone", *WHY))
+    refused = bare.amends("resume", "alone", *WHY)
+    assert "expected a running worker that holds errand@1" in refused.complaint
+    assert "amends worker MODULE" in refused.complaint
+
+
+def test_who_acts_comes_from_the_settings(shell: Shell) -> None:
+    waiting(shell, "whose", "retrying")
+    shell.amends("suspend", "whose", "--reason", "an outage", operator="olga")
+    assert sentences(shell, "whose")[-1] == "olga suspended it: an outage"
