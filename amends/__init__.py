@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amends.client import Client, NotFinished
+    from amends.domain.announce import announce
     from amends.domain.errors import ActionRefused, AmendsError, NoReply
     from amends.domain.handlers.actions import (
         Action,
@@ -51,6 +52,7 @@ __all__ = [
     "Tx",
     "Worker",
     "also_known_as",
+    "announce",
     "cancel_timeout",
     "compensate",
     "complete",
@@ -95,6 +97,7 @@ _HOMES = {
     "publish": "amends.domain.handlers.actions",
     "send": "amends.domain.handlers.actions",
     "starts": "amends.domain.handlers.manager",
+    "announce": "amends.domain.announce",
     "step": "amends.domain.saga",
     "timeout": "amends.domain.handlers.actions",
     "wait_for": "amends.domain.wait_for",

@@ -23,7 +23,7 @@ PUBLIC = {
     "amends": {
         "Action", "ActionRefused", "AmendsError", "Client", "Command", "Done", "Event", "Failed", "NoReply",
         "NotFinished", "Participant", "ProcessManager", "Rejected", "Rejection", "Retry", "Saga",
-        "Settings", "Tx", "Worker", "also_known_as", "cancel_timeout", "compensate", "complete", "on",
+        "Settings", "Tx", "Worker", "also_known_as", "announce", "cancel_timeout", "compensate", "complete", "on",
         "on_rejected", "on_timeout", "publish", "send", "starts", "step", "timeout", "wait_for",
     },
     "amends.participant": {"Failed", "Participant", "Rejected", "Tx"},

@@ -58,6 +58,11 @@ def _check_pivot(definition: Definition, where: str) -> None:
 
 def _check_compensations(definition: Definition, where: str) -> None:
     for step in definition.steps:
+        if step.when_rejected is not None and step.name in definition.graph.after_pivot:
+            raise DefinitionError(
+                f"{where}: step {step.name!r} comes after the pivot, where it is asked until it is done, so its "
+                "rejection never counts; take its when_rejected away"
+            )
         if step.compensation is not None and step.name not in definition.graph.before_pivot:
             raise DefinitionError(
                 f"{where}: step {step.name!r} is the pivot or comes after it, so it is never compensated; "

@@ -10,11 +10,12 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from amends.domain.announcing import Announcing
 from amends.domain.correlation import Correlation, NoKey, key_of
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.graph import Graph
-from amends.domain.messages import Command, Event
+from amends.domain.messages import Command, Event, Message
 from amends.domain.policy import DEFAULT_RETRY, DEFAULT_TIMEOUT, Retry
 from amends.domain.state import SagaState
 from amends.domain.waiting import Waiting
@@ -40,18 +41,21 @@ class Asking:
     commands: tuple[type[AnyCommand], ...]
     timeout: timedelta
     retry: Retry
+    ask_again: tuple[timedelta, ...] = ()
+    """How long after each rejection a new round is opened, before a rejection counts."""
 
 
 ASKS_NOBODY: Final = Asking(lambda _: None, (), DEFAULT_TIMEOUT, DEFAULT_RETRY)
-"""How a step asks that waits for an event: not at all."""
+"""How a step asks that waits for an event, or publishes one: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepDefinition:
     """One step of a definition. `after` names the steps that must be done or skipped before it begins.
 
-    A step that asks a service has a `forward`; one that waits for an event has `wait` instead.
-    A `tolerated` step may be rejected without the saga turning back.
+    A step that asks a service has a `forward`; one that waits for an event has `wait` instead, and one that
+    publishes one `announces`. A `tolerated` step may be rejected without the saga turning back; else `when_rejected`
+    is published when it does.
     """
 
     name: str
@@ -61,6 +65,8 @@ class StepDefinition:
     after: tuple[str, ...] = ()
     tolerated: bool = False
     wait: Waiting | None = None
+    announces: Announcing | None = None
+    when_rejected: Announcing | None = None
 
     def reply_type(self, subject: str, *, undoing: bool = False) -> type[Event]:
         """The event that answers the command on this subject, or the one that the step waits for.
@@ -178,13 +184,13 @@ def build(asking: Asking, view: Any, where: str) -> AnyCommand | None:
     )
 
 
-def payload(command: AnyCommand, where: str) -> JsonObject:
-    """The command's body as JSON. Raises `BadCommand` where it is larger than a message may be."""
-    body: JsonObject = command.model_dump(mode="json")
+def payload(message: Message, where: str) -> JsonObject:
+    """The message's body as JSON. Raises `BadCommand` where it is larger than a message may be."""
+    body: JsonObject = message.model_dump(mode="json")
     size = len(to_json(body))
     if size > MAX_BODY:
         raise BadCommand(
-            f"{where}: expected a command of at most {MAX_BODY} bytes as JSON, got {size}; "
+            f"{where}: expected a message of at most {MAX_BODY} bytes as JSON, got {size}; "
             "put large data into a store of its own and send a reference to it"
         )
     return body
@@ -219,8 +225,13 @@ def command_shape(command: type[AnyCommand]) -> JsonObject:
 
 def _step_shape(step: StepDefinition) -> JsonObject:
     shape: JsonObject = {"name": step.name, "kind": "command", "pivot": step.pivot, "after": list(step.after)}
+    if step.when_rejected is not None:
+        shape["when_rejected"] = step.when_rejected.shape()
     if step.wait is not None:
         return {**shape, "kind": "wait", "forward": None, "compensation": None, "wait": step.wait.shape()}
+    if step.announces is not None:
+        told = step.announces.shape()
+        return {**shape, "kind": "publish", "forward": None, "compensation": None, "event": told}
     shape["forward"] = _asking_shape(step.forward)
     shape["compensation"] = None if step.compensation is None else _asking_shape(step.compensation)
     return shape
@@ -228,7 +239,7 @@ def _step_shape(step: StepDefinition) -> JsonObject:
 
 def _asking_shape(asking: Asking) -> JsonObject:
     retry = asking.retry
-    return {
+    shape: JsonObject = {
         "commands": [command_shape(command) for command in asking.commands],
         "timeout": asking.timeout.total_seconds(),
         "retry": {
@@ -239,3 +250,6 @@ def _asking_shape(asking: Asking) -> JsonObject:
             "slow": retry.slow.total_seconds(),
         },
     }
+    if asking.ask_again:
+        shape["ask_again"] = [delay.total_seconds() for delay in asking.ask_again]
+    return shape

@@ -287,6 +287,10 @@ class WaitParked(OfStep, type="wait.parked"):
     reason: str
 
 
+class StepAnnounced(OfStep, type="step.announced"):
+    """The event that the step is for has been published."""
+
+
 class OfCommand(OfStep):
     """What is common to the events of one attempt of a command."""
 
@@ -331,9 +335,10 @@ class CommandTimedOut(OfCommand, type="command.timed-out"):
 
 
 class RetryScheduled(OfCommand, type="command.retry-scheduled"):
-    """`round` and `attempt` are those that come next."""
+    """`round` and `attempt` are those that come next; `anew` says that the retries are counted from there."""
 
     due: datetime
+    anew: bool = False
 
 
 class CommandParked(OfCommand, type="command.parked"):

@@ -195,6 +195,8 @@ def _timed_out(state: SagaState, event: e.CommandTimedOut) -> SagaState:
 def _retry_scheduled(state: SagaState, event: e.RetryScheduled) -> SagaState:
     step = state.step(event.step)
     line = step.line(event.direction).but(retry=event.due, moved=None, stopped="")
+    if event.anew:
+        line = line.but(before=line.sent, parked=False)
     return _with_step(state, _with_line(step, event.direction, line))
 
 

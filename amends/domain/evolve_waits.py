@@ -1,4 +1,4 @@
-"""The part of the fold that serves waits: what came, what was kept, and how each wait ended."""
+"""The part of the fold that serves steps which ask nobody: what came and was kept, how waits ended, what was told."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ def _parked(state: SagaState, event: e.WaitParked) -> SagaState:
     return _with_step(state, step.but(wait=step.wait and step.wait.but(parked=event.reason)))
 
 
+def _announced(state: SagaState, event: e.StepAnnounced) -> SagaState:
+    return _with_step(state, state.step(event.step).but(succeeded=True))
+
+
 def _with_step(state: SagaState, step: StepState) -> SagaState:
     return state.but(steps=MappingProxyType({**state.steps, step.name: step}))
 
@@ -56,4 +60,5 @@ EVOLVE_WAITS: Final[dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState
     e.WaitRejected: _rejected,
     e.WaitTimedOut: _timed_out,
     e.WaitParked: _parked,
+    e.StepAnnounced: _announced,
 }

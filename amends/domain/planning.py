@@ -27,7 +27,7 @@ def proceed(turn: Turn) -> None:
 def undo(turn: Turn, reason: str) -> None:
     """Turn back before the pivot's success: give up the steps in hand, or close the pivot if it is out."""
     pivot = turn.definition.pivot
-    if pivot is not None and turn.state.step(pivot.name).forward.rounds:
+    if pivot is not None and turn.state.step(pivot.name).forward.open:
         if not turn.state.step(pivot.name).close.rounds:
             turn.ask(pivot, Direction.CLOSE)
         return
@@ -76,14 +76,29 @@ def attempt_failed(
 def attempt_rejected(
     turn: Turn, step: StepDefinition, direction: Direction, reason: str, *, after: float | None
 ) -> None:
-    """A definite no closed the round: give the step up, or ask again in a new round where that is impossible."""
+    """A definite no closed the round: ask again in a new round where that is declared, else give the step up.
+
+    Where a step cannot be given up it is asked again in any case, later.
+    """
     why = f"rejected: {reason or 'no reason given'}"
-    if direction is Direction.COMPENSATE or step.name in turn.definition.graph.after_pivot:
+    known = turn.state.step(step.name)
+    asked = direction is Direction.FORWARD and not known.close.rounds
+    delays = step.forward.ask_again[len(known.forward.rounds) - 1 :] if asked else ()
+    if delays:
+        turn.ask_anew(step, direction, delays[0])
+    elif direction is Direction.COMPENSATE or step.name in turn.definition.graph.after_pivot:
         turn.retry(step, direction, why, after=after)
     elif step.tolerated:
         turn.record(e.StepGivenUp, step=step.name, reason=why)
     else:
+        _tell_rejection(turn, step, asked=asked)
         give_up(turn, step, why)
+
+
+def _tell_rejection(turn: Turn, step: StepDefinition, *, asked: bool = True) -> None:
+    """Publish what the definition has to say of it; not of a pivot that was only closed."""
+    if step.when_rejected is not None and asked:
+        turn.announce(step.name, step.when_rejected)
 
 
 def wait_over(turn: Turn, step: StepDefinition) -> None:
@@ -95,6 +110,7 @@ def wait_over(turn: Turn, step: StepDefinition) -> None:
     elif on_timeout is Silence.PARK:
         turn.record(e.WaitParked, step=step.name, reason="nothing came in time")
     else:
+        _tell_rejection(turn, step)
         give_up(turn, step, "nothing came in time")
 
 
@@ -139,10 +155,11 @@ def _forwards(turn: Turn) -> bool:
 
 
 def _ask(turn: Turn, step: StepDefinition) -> bool:
-    """Ask for what the step does. False where there was nothing to ask for."""
-    if turn.ask(step, Direction.FORWARD):
+    """Ask for what the step does. False where nobody is waited for."""
+    if step.announces is None and turn.ask(step, Direction.FORWARD):
         return True
-    turn.record(e.StepSkipped, step=step.name)
+    told = step.announces is not None and turn.announce(step.name, step.announces)
+    turn.record(e.StepAnnounced if told else e.StepSkipped, step=step.name)
     return False
 
 
@@ -158,6 +175,7 @@ def _wait(turn: Turn, step: StepDefinition) -> bool:
         turn.record(e.WaitSucceeded, step=step.name, message_id=kept.message_id)
     else:
         turn.record(e.WaitRejected, step=step.name, message_id=kept.message_id)
+        _tell_rejection(turn, step)
         give_up(turn, step, f"{kept.subject} says no")
     return True
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import types
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import (
@@ -12,18 +11,17 @@ from typing import (
     ClassVar,
     Generic,
     Protocol,
-    TypeGuard,
     TypeVar,
-    Union,
     cast,
     get_args,
     get_origin,
-    get_type_hints,
     overload,
 )
 
 from pydantic_core import to_json
 
+from amends.domain.annotations import returned_commands, returned_events
+from amends.domain.announcing import Announcing
 from amends.domain.checking import check
 from amends.domain.definition import Asking, Definition, StepDefinition
 from amends.domain.errors import DefinitionError, NoReply
@@ -50,6 +48,13 @@ class Compensation:
         self.retry = retry
 
 
+class Announcement:
+    """What is published when a step's rejection makes the saga turn back; made by `@step.when_rejected`."""
+
+    def __init__(self, build: Callable[[Any], Event | None]) -> None:
+        self.build = build
+
+
 class _Compensate(Protocol):
     def __call__(self, build: Build[Any], /) -> Compensation: ...
 
@@ -65,17 +70,22 @@ class Step(Generic[R]):
         pivot: bool = False,
         timeout: timedelta = DEFAULT_TIMEOUT,
         retry: Retry = DEFAULT_RETRY,
+        ask_again: Sequence[timedelta] = (),
         compensation: Compensation | None = None,
     ) -> None:
         _plain_function(build)
         _positive(build.__name__, timeout)
+        for delay in ask_again:
+            _positive(build.__name__, delay)
         self.name = build.__name__
         self.build = build
         self.after = steps_before(f"step {self.name!r}", after)
         self.pivot = pivot
         self.timeout = timeout
         self.retry = retry
+        self.ask_again = tuple(ask_again)
         self.compensation = compensation
+        self.rejection: Announcement | None = None
 
     @overload
     def compensate(self, build: Build[Any], /) -> Compensation: ...
@@ -109,6 +119,19 @@ class Step(Generic[R]):
 
         return decorate if build is None else decorate(build)
 
+    def when_rejected(self, build: Callable[[Any], Event | None], /) -> Announcement:
+        """Names the function that builds an event which is published when this step's rejection counts.
+
+        It may start another saga, which this one does not wait for. Returning None tells nothing.
+        """
+        _plain_function(build)
+        if self.rejection is not None:
+            raise DefinitionError(
+                f"step {self.name!r}: expected one when_rejected, got a second, {build.__name__!r}"
+            )
+        self.rejection = Announcement(build)
+        return self.rejection
+
     def with_options(self, *, timeout: timedelta | None = None, retry: Retry | None = None) -> Step[R]:
         """The same step with another timeout or retry policy, for a subclass of its saga."""
         changed = Step(
@@ -116,9 +139,11 @@ class Step(Generic[R]):
             pivot=self.pivot,
             timeout=self.timeout if timeout is None else timeout,
             retry=retry or self.retry,
+            ask_again=self.ask_again,
             compensation=self.compensation,
         )
         changed.after = self.after
+        changed.rejection = self.rejection
         return changed
 
     def compiled(self, saga: str, after: tuple[str, ...], known: dict[str, Any]) -> StepDefinition:
@@ -128,16 +153,29 @@ class Step(Generic[R]):
             name=self.name,
             pivot=self.pivot,
             after=after,
-            forward=Asking(self.build, _commands(saga, self.build, known), self.timeout, self.retry),
+            forward=Asking(
+                self.build,
+                returned_commands(saga, self.build, known),
+                self.timeout,
+                self.retry,
+                self.ask_again,
+            ),
+            when_rejected=self.telling(saga, known),
             compensation=None
             if compensation is None
             else Asking(
                 compensation.build,
-                _commands(saga, compensation.build, known),
+                returned_commands(saga, compensation.build, known),
                 compensation.timeout,
                 compensation.retry,
             ),
         )
+
+    def telling(self, saga: str, known: dict[str, Any]) -> Announcing | None:
+        """What is published on a rejection, as data."""
+        if self.rejection is None:
+            return None
+        return Announcing(self.rejection.build, returned_events(saga, self.rejection.build, known))
 
 
 class _Step(Protocol):
@@ -153,6 +191,7 @@ def step(
     pivot: bool = False,
     timeout: timedelta = ...,
     retry: Retry = ...,
+    ask_again: Sequence[timedelta] = (),
 ) -> _Step: ...
 def step(
     build: Build[Any] | None = None,
@@ -162,17 +201,19 @@ def step(
     pivot: bool = False,
     timeout: timedelta = DEFAULT_TIMEOUT,
     retry: Retry = DEFAULT_RETRY,
+    ask_again: Sequence[timedelta] = (),
 ) -> Step[Any] | _Step:
     """Makes a step of a function that builds its command from what is known, or returns None to skip.
 
     It runs after the step declared before it; `after` names other steps instead, all of which must be done or
     skipped, and `after=[]` none: steps whose predecessors are done run side by side. `timeout` is how long an
-    attempt's answer is waited for; `pivot` marks the step after whose success the saga only goes forward. The
+    attempt's answer is waited for; `pivot` marks the step after whose success the saga only goes forward.
+    `ask_again` are delays after which a rejection is asked again, each in a new round, before it counts. The
     function must be pure: no I/O, no clock, no dice.
     """
 
     def decorate(build: Build[R], /) -> Step[R]:
-        return Step(build, after=after, pivot=pivot, timeout=timeout, retry=retry)
+        return Step(build, after=after, pivot=pivot, timeout=timeout, retry=retry, ask_again=ask_again)
 
     return decorate if build is None else decorate(build)
 
@@ -181,7 +222,7 @@ class _Body(dict[str, Any]):
     """A class body in which a step cannot silently be replaced by another of its name."""
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if isinstance(self.get(name), (Step, Compensation)):
+        if isinstance(self.get(name), (Step, Compensation, Announcement)):
             raise DefinitionError(f"two steps or compensations are named {name!r}; give each its own name")
         super().__setitem__(name, value)
 
@@ -317,7 +358,7 @@ def _steps(cls: type) -> list[Step[Any]]:
     found: dict[str, Step[Any]] = {}
     for base in reversed(cls.__mro__):
         for attribute, value in vars(base).items():
-            if isinstance(value, (Step, Compensation)):
+            if isinstance(value, (Step, Compensation, Announcement)):
                 _check_name(cls, attribute)
             if not isinstance(value, Step):
                 continue
@@ -359,37 +400,3 @@ def _compiled(saga: str, steps: Sequence[Step[Any]], known: dict[str, Any]) -> t
         names = tuple(dict.fromkeys(one.name for one in before))
         compiled.append(step.compiled(saga, names, known))
     return tuple(compiled)
-
-
-def _commands(saga: str, build: Callable[..., Any], known: dict[str, Any]) -> tuple[type[Command[Any]], ...]:
-    """The command types that the function's annotation says it returns."""
-    where = f"saga {saga!r}, function {build.__name__!r}"
-    try:
-        returned = get_type_hints(build, localns=known).get("return")
-    except (NameError, AttributeError, TypeError, SyntaxError) as error:
-        raise DefinitionError(f"{where}: its annotations cannot be read: {error}") from None
-    union = get_origin(returned) in (Union, types.UnionType)
-    named = [kind for kind in (get_args(returned) if union else (returned,)) if kind is not type(None)]
-    kinds: list[type[Command[Any]]] = []
-    for kind in named:
-        if not _is_command(kind):
-            raise DefinitionError(
-                f"{where}: expected its return annotation to be a Command with a subject (or one and None), "
-                f"got {getattr(kind, '__name__', kind)!r}"
-            )
-        kinds.append(kind)
-    if len({kind.subject for kind in kinds}) < len(kinds):
-        raise DefinitionError(
-            f"{where}: expected commands of different subjects, got {', '.join(k.__name__ for k in kinds)}; "
-            "the subject tells which of them was answered"
-        )
-    if not kinds:
-        raise DefinitionError(f"{where}: expected its return annotation to name the command, got None")
-    return tuple(kinds)
-
-
-def _is_command(kind: object) -> TypeGuard[type[Command[Any]]]:
-    if not isinstance(kind, type):
-        return False
-    named = cast("type[Any]", kind)
-    return issubclass(named, Command) and bool(named.subject)

@@ -70,12 +70,18 @@ class Line(Value):
     retry: datetime | None = None
     parked: bool = False
     error: str = ""
+    before: int = 0  # attempts that no longer count, because it is asked anew
     forgotten: bool = False  # the service no longer knows the key, so that trying soon cannot help
     moved: datetime | None = None  # when an operator wants its timer to fall due
     stopped: str = ""  # why an operator wants it never to
 
     @property
     def tries(self) -> int:
+        """Attempts over all rounds, or since it is asked anew."""
+        return self.sent - self.before
+
+    @property
+    def sent(self) -> int:
         """Attempts over all rounds."""
         return sum(len(round_.attempts) for round_ in self.rounds)
 

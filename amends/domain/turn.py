@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from amends.domain import events as e
+from amends.domain.announcing import Announcing
 from amends.domain.correlation import LearntKey
 from amends.domain.definition import Asking, Definition, StepDefinition, build, payload
 from amends.domain.errors import VersionNotHeld
 from amends.domain.evolve import evolve
 from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
-from amends.domain.identity import command_id, idempotency_key
+from amends.domain.identity import command_id, idempotency_key, published_id
 from amends.domain.inputs import Action, Input
 from amends.domain.state import Line, SagaState, StepState
 from amends.domain.wire import Direction
@@ -99,6 +100,31 @@ class Turn:
         assert step.wait is not None
         self.record(
             e.WaitStarted, step=step.name, subjects=step.wait.subjects, due=self.now + step.wait.timeout
+        )
+
+    def announce(self, step: str, announcing: Announcing) -> bool:
+        """Publish an event. False where its function builds none."""
+        where = f"saga {self.definition.name!r}, {step!r}"
+        event = announcing.event(self.definition.view(self.state), where)
+        if event is None:
+            return False
+        self.record(
+            e.EventPublished,
+            message_id=published_id(self._saga_id, self.state.handlers.published + 1),
+            subject=event.subject,
+            event=payload(event, where),
+        )
+        return True
+
+    def ask_anew(self, step: StepDefinition, direction: Direction, delay: timedelta) -> None:
+        """Schedule a new round after a rejection; its retries are counted from the beginning."""
+        self.record(
+            e.RetryScheduled,
+            step=step.name,
+            direction=direction,
+            round=self.state.step(step.name).line(direction).rounds[-1].number + 1,
+            due=self.now + delay,
+            anew=True,
         )
 
     def retry(

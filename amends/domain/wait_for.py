@@ -42,11 +42,20 @@ class WaitStep(Step[E]):
             raise DefinitionError(f"step {self.name!r} waits, so there is nothing to retry; take retry= away")
         changed = WaitStep[E](_with_timeout(self.wait, timeout or self.wait.timeout), self.after)
         changed.name = self.name
+        changed.rejection = self.rejection
         return changed
 
     def compiled(self, saga: str, after: tuple[str, ...], known: dict[str, Any]) -> StepDefinition:
         """The step as data."""
-        return StepDefinition(self.name, ASKS_NOBODY, None, pivot=False, after=after, wait=self.wait)
+        return StepDefinition(
+            self.name,
+            ASKS_NOBODY,
+            None,
+            pivot=False,
+            after=after,
+            wait=self.wait,
+            when_rejected=self.telling(saga, known),
+        )
 
 
 def wait_for(  # noqa: PLR0913 - every option is named where it is given

@@ -193,6 +193,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.WaitStarted: lambda v: (
         f"{v.step} waits for {' or '.join(v.subjects)}, until {v.due:%Y-%m-%d %H:%M:%S} UTC at the latest"
     ),
+    e.StepAnnounced: lambda v: f"{v.step} is done: it was told",
     e.WaitSucceeded: lambda v: f"{v.step} has the event that it waited for",
     e.WaitRejected: lambda v: f"{v.step} has the event that it waited for, which says no",
     e.WaitTimedOut: lambda v: f"{v.step} waited in vain: nothing came in time",

@@ -124,7 +124,8 @@ def _of_net(status: str, known: Step, step: StepDefinition, net: int, *, quiet: 
     if (
         status == "completed"
         and not unresolved
-        and net != (0 if known.skipped or step.wait is not None or (step.tolerated and known.rejected) else 1)
+        and net
+        != (0 if known.skipped or not step.forward.commands or (step.tolerated and known.rejected) else 1)
     ):
         yield f"3: completed, and {step.name} has {net} effects"
     excepted = known.passed_over or known.by_hand

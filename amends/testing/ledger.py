@@ -60,7 +60,7 @@ class Step:
     closed: bool = False  # the close was answered `rejected`
     waits: bool = False
     wait_due: datetime | None = None
-    heard: bool = False  # the event that it waited for came
+    met: bool = False  # the event that it waited for came, or the one that it tells was published
 
     def fork(self) -> Step:
         """The same, in objects of its own."""
@@ -79,7 +79,7 @@ class Step:
     @property
     def done(self) -> bool:
         """The saga may go on behind it."""
-        answered = self.forward.succeeded or self.closed_as_done or self.heard
+        answered = self.forward.succeeded or self.closed_as_done or self.met
         return self.skipped or (answered and not self.given_up)
 
     @property
@@ -254,8 +254,10 @@ class Ledger:
                 step.waits, step.wait_due = True, event.due
             case e.WaitSucceeded() | e.WaitRejected():
                 del self.kept[event.message_id]
-                step.heard = isinstance(event, e.WaitSucceeded)
+                step.met = isinstance(event, e.WaitSucceeded)
                 self._end_wait(step)
+            case e.StepAnnounced():
+                step.met = True
             case e.WaitTimedOut():
                 step.wait_due = None
             case e.WaitParked():

@@ -254,7 +254,7 @@ def one_subject(self: object) -> Ship | Rebook:
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (nothing, "'nothing': expected its return annotation to name the command, got None"),
+        (nothing, "'nothing': expected its return annotation to name a Command, got None"),
         (
             unannotated,
             "'unannotated': expected its return annotation to be a Command with a subject.*got None",

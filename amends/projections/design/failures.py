@@ -75,6 +75,8 @@ def failures(design: Design) -> Sequence[Failure]:
 def _of_step(design: Design, node: Node) -> Iterator[Failure]:
     tries = f"{node.forward.attempts} attempts" if node.forward.attempts else "the last attempt"
     unanswered = f"no answer, or a technical failure, after {tries}"
+    if node.kind == "publish":
+        return
     if node.pivot:
         yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED, Cause.REJECTED)
         close = (
@@ -82,6 +84,9 @@ def _of_step(design: Design, node: Node) -> Iterator[Failure]:
             "if not, as when it is rejected"
         )
         yield Failure(node.name, unanswered, (), close)
+    elif node.waits and node.on_timeout:
+        then = "the step is skipped" if node.on_timeout == "skip" else "parked for a person; it waits on"
+        yield Failure(node.name, _silence(node), (), then)
     elif design.never_undone(node):
         yield Failure(
             node.name,
@@ -90,13 +95,17 @@ def _of_step(design: Design, node: Node) -> Iterator[Failure]:
             f"asked again until it is done; parked after {tries}",
         )
     elif node.waits:
-        what = f"no {node.forward.action} within {duration(node.forward.timeout)}"
+        what = f"{_silence(node)}, or it says no"
         yield Failure(node.name, what, _chain(design, node), _COMPENSATED, Cause.NO_EVENT)
     else:
         yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED, Cause.REJECTED)
         yield Failure(
             node.name, unanswered, _chain(design, node, itself=True), _COMPENSATED, Cause.UNANSWERED
         )
+
+
+def _silence(node: Node) -> str:
+    return f"no {node.forward.action} within {duration(node.forward.timeout)}"
 
 
 def _of_saga(design: Design) -> Iterator[Failure]:

@@ -46,6 +46,7 @@ class Node:
     forward: Request
     compensation: Request | None
     note: str = ""
+    on_timeout: str = ""  # what a wait's timeout does after the pivot: skip or park
 
     @property
     def waits(self) -> bool:
@@ -179,6 +180,7 @@ def handled(handler: JsonObject) -> str:
 
 def _node(step: JsonObject, before: tuple[str, ...], note: str) -> Node:
     after = step.get("after")
+    wait: JsonObject = step.get("wait") or {}
     return Node(
         name=step["name"],
         kind=step.get("kind", "command"),
@@ -187,16 +189,17 @@ def _node(step: JsonObject, before: tuple[str, ...], note: str) -> Node:
         forward=_forward(step),
         compensation=_request(step["compensation"]) if step.get("compensation") else None,
         note=note,
+        on_timeout=str(wait.get("on_timeout", "")),
     )
 
 
 def _forward(step: JsonObject) -> Request:
     if step.get("forward"):
         return _request(step["forward"])
-    event: Any = step.get("event") or step.get("wait") or {}
-    named: JsonObject = {"subject": event} if isinstance(event, str) else event
-    timeout = named.get("timeout", step.get("timeout"))
-    return Request((named.get("subject", ""),), (named.get("type", ""),), timeout, None)
+    named: JsonObject = step.get("wait") or step.get("event") or {}
+    events: list[JsonObject] = [named, *named.get("others", ()), *filter(None, [named.get("rejection")])]
+    subjects, types = (tuple(str(each.get(part, "")) for each in events) for part in ("subject", "type"))
+    return Request(subjects, types, named.get("timeout"), None)
 
 
 def _request(asking: JsonObject) -> Request:
