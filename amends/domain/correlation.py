@@ -18,11 +18,11 @@ PATIENCE: Final = timedelta(hours=24)
 """How long an event that may be early is kept, unless the definition says otherwise."""
 
 LONGEST_KEY: Final = 500
-"""Characters that a key learnt on the way may have: it is looked up in an index."""
+"""Characters that a key may have: it travels in headers, and is looked up in an index."""
 
 
 class NoKey(AmendsError):
-    """A message does not name the saga that it is for: a field of its key, or its header, is empty."""
+    """A message does not name the saga that it is for: a field of its key, or its header, is empty or too long."""
 
 
 class Missing(StrEnum):
@@ -83,7 +83,13 @@ def key_of(event: Event, names: Sequence[str]) -> str:
     for name, text in zip(names, texts, strict=True):
         if not text:
             raise NoKey(f"expected {name} of a {type(event).__name__} to name the occurrence, got nothing")
-    return texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)
+    key = texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)
+    if len(key) > LONGEST_KEY:
+        raise NoKey(
+            f"expected {', '.join(names)} of a {type(event).__name__} to name the occurrence in at most "
+            f"{LONGEST_KEY} characters, got {len(key)}"
+        )
+    return key
 
 
 def correlation(

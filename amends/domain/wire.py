@@ -35,8 +35,16 @@ VERSION: Final = "Amends-Version"
 FORGOTTEN: Final = "forgotten"
 """The code of a failure that says: the participant no longer knows this key, and will never execute it."""
 
-MAX_BODY: Final = 1024 * 1024
-"""Bytes that a message body may have: NATS refuses more by default."""
+DEAD_REASON: Final = "Amends-Dead-Reason"
+DEAD_SUBJECT: Final = "Amends-Dead-Subject"
+DEAD_SEQUENCE: Final = "Amends-Dead-Sequence"
+DEAD_CUT: Final = "Amends-Dead-Cut"  # the size of a body that did not fit with the reason beside it
+
+MAX_MESSAGE: Final = 1024 * 1024
+"""Bytes that a message may have, headers included: NATS refuses more by default."""
+
+HEADERS: Final = 20 * 1024
+"""How many of these are left for the headers where a body is made here."""
 
 
 class Direction(StrEnum):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -12,17 +10,12 @@ from uuid import UUID, uuid5
 
 from amends.domain import wire
 from amends.domain.wire import Outcome
+from amends.infrastructure.letters import dead_letter, plain
 from amends.infrastructure.ports import Incoming, Outgoing
 from amends.participant.errors import AnswerTooLarge
 from amends.participant.memory import Answer
 
-DEAD_REASON: Final = "Amends-Dead-Reason"
-DEAD_SUBJECT: Final = "Amends-Dead-Subject"
-DEAD_SEQUENCE: Final = "Amends-Dead-Sequence"
-DEAD_CUT: Final = "Amends-Dead-Cut"  # the size of a body that did not fit with the reason beside it
-
 _NAMES: Final = UUID("3c0c1f0e-8a4b-5d53-9d0a-5b6c2f1d7e10")
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _COPIED: Final = (
     wire.SAGA_ID,
     wire.SAGA,
@@ -35,9 +28,6 @@ _COPIED: Final = (
     wire.TRACEPARENT,
     wire.TRACESTATE,
 )
-_LONGEST_REASON: Final = 1000
-_OWN_HEADERS: Final = 4096
-
 MOST_HEADERS: Final = 16 * 1024
 """Bytes that the headers of a command may have: its answer carries them too, whenever it is told."""
 
@@ -76,7 +66,7 @@ class Writer:
 
     def check(self, answer: Answer) -> None:
         """Raises `AnswerTooLarge` for an answer that may not fit beside the headers of any later command."""
-        most = self.limit - MOST_HEADERS - _OWN_HEADERS
+        most = self.limit - wire.HEADERS
         if len(answer.body) > most:
             raise AnswerTooLarge(
                 f"the answer has {len(answer.body)} bytes, and can have {most}. "
@@ -85,46 +75,10 @@ class Writer:
 
     def dead_letter(self, message: Incoming, reason: str) -> Outgoing:
         """The message on `ns.dead.<participant>`: the original, with the reason and where it came from."""
-        identity = dead_letter_id(message)
-        headers = {
-            name: plain(value)
-            for name, value in message.headers.items()
-            if _HEADER_NAME.fullmatch(name) and not name.lower().startswith("nats-")
-        }
-        headers.setdefault(wire.CE_ID, identity)
-        headers[DEAD_REASON] = plain(plain(reason)[:_LONGEST_REASON])
-        headers[DEAD_SUBJECT] = plain(message.subject)
-        headers[DEAD_SEQUENCE] = str(message.sequence)
-        body = message.body
-        if _size(headers, body) > self.limit:
-            headers[DEAD_CUT] = str(len(body))
-            body = body[: max(0, self.limit - _size(headers, b""))]
-        return Outgoing(identity, wire.dead_subject(self.namespace, self.name), headers, body, identity)
-
-
-def headers_size(headers: Mapping[str, str]) -> int:
-    """How many bytes headers have at most as they travel with an answer."""
-    return sum(
-        len(name) + len(value if value.isascii() else plain(value)) + 4 for name, value in headers.items()
-    )
+        return dead_letter(self.namespace, self.name, message, dead_letter_id(message), reason, self.limit)
 
 
 def dead_letter_id(message: Incoming) -> str:
     """The same for every delivery of one message."""
     told = f"{message.subject}\n{message.headers.get(wire.CE_ID, message.sequence)}\n"
     return str(uuid5(_NAMES, plain(told) + sha256(message.body).hexdigest()))
-
-
-def plain(text: str) -> str:
-    """Text as one line of printable ASCII, which every header and every column can carry."""
-    if not text.isascii():
-        text = text.encode("ascii", errors="backslashreplace").decode("ascii")
-    if not text.isprintable():
-        text = "".join(character if character.isprintable() else " " for character in text)
-    return text.strip()
-
-
-def _size(headers: Mapping[str, str], body: bytes) -> int:
-    return (
-        len(body) + headers_size(headers) + 128
-    )  # the version line, and the deduplication id that the publisher adds

@@ -11,8 +11,9 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import TupleRow, scalar_row, tuple_row
 
 from amends.domain.wire import Direction, Outcome
+from amends.infrastructure.letters import plain
 from amends.infrastructure.postgres.queries import load
-from amends.participant.answers import dead_letter_id, plain
+from amends.participant.answers import dead_letter_id
 from amends.participant.memory import Key, Memory
 from amends.participant.requests import Claim, DeadLetter
 from amends.participant.savepoint import PostgresSavepoint

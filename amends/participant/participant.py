@@ -168,7 +168,7 @@ class Participant(Generic[L]):
             await migrate_outbox(database_url, self.schema)
             await migrate(database_url, "amends.participant.sql.migrations", self.schema)
 
-    def desk(self, namespace: str, limit: int = wire.MAX_BODY) -> Desk:
+    def desk(self, namespace: str, limit: int = wire.MAX_MESSAGE) -> Desk:
         """The core that answers batches on any connection; `limit` is how many bytes an answer may have."""
         if not list(self.handlers):
             raise DefinitionError(

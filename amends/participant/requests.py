@@ -10,8 +10,9 @@ from typing import Final
 
 from amends.domain import wire
 from amends.domain.wire import Direction
+from amends.infrastructure.letters import headers_size
 from amends.infrastructure.ports import Incoming
-from amends.participant.answers import MOST_HEADERS, headers_size
+from amends.participant.answers import MOST_HEADERS
 from amends.participant.errors import Undecodable
 
 _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")

@@ -97,7 +97,7 @@ class Running:
             Link(where.database_url, name=f"{name}-outbox", durable=False) as notes,
             Broker(where.nats_url, name=name, namespace=where.namespace) as broker,
         ):
-            limit = min(wire.MAX_BODY, broker.client.max_payload)
+            limit = min(wire.MAX_MESSAGE, broker.client.max_payload)
             desk = participant.desk(where.namespace, limit)
             publisher = broker.publisher()
             relay = Relay(notes, participant.outbox, publisher, grace=_GRACE, keep=participant.keep_published)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
+from amends.infrastructure.letters import dead_letter
 from amends.infrastructure.ports import (
     Commit,
     DeadLetter,
@@ -19,7 +20,6 @@ from amends.infrastructure.ports import (
     SagaRow,
     Unclaimed,
 )
-from amends.process_managers import outgoing
 
 WHERE = "worker"
 """The last part of `ns.dead.<where>` for messages that a worker gave up."""
@@ -81,7 +81,7 @@ class Draft:
         """Make a dead letter of the message."""
         letter = DeadLetter(message, message_id, WHERE, reason)
         self.dead.append(letter)
-        self.outbox.append((None, outgoing.dead(self.namespace, letter)))
+        self.outbox.append((None, dead_letter(self.namespace, WHERE, message, message_id, reason)))
 
     def let_go(self, message: Incoming, message_id: str, saga: str, saga_id: UUID | None) -> None:
         """The message has been handled; nothing to note where it comes from the broker."""

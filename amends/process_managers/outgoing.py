@@ -15,7 +15,10 @@ from amends.domain import wire
 from amends.domain.history import Recorded
 from amends.domain.state import Attempt, Round, SagaState
 from amends.domain.wire import Direction
-from amends.infrastructure.ports import DeadLetter, Outgoing
+from amends.infrastructure.ports import Outgoing
+
+_LONGEST: Final = 1000
+"""Characters of a reason that a message tells; the history has it whole."""
 
 MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
     e.SagaStarted: "started",
@@ -100,7 +103,7 @@ def milestone(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoin
     message_id = f"{state.id}-{recorded.originator_version}"
     name = MILESTONES[type(event)]
     body: e.JsonObject = {"milestone": name}
-    body |= {field: getattr(event, field) for field in ("step", "reason") if hasattr(event, field)}
+    body |= {field: getattr(event, field)[:_LONGEST] for field in ("step", "reason") if hasattr(event, field)}
     headers = _headers(state, message_id, f"{state.saga}.{name}", event.at)
     headers[wire.VERSION] = str(recorded.originator_version)
     return Outgoing(
@@ -109,24 +112,6 @@ def milestone(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoin
         headers=headers,
         body=to_json(body),
         deduplication_id=f"{message_id}{suffix}",
-    )
-
-
-def dead(namespace: str, letter: DeadLetter) -> Outgoing:
-    """The message that tells of a dead letter: the original, with the reason and where it came from."""
-    headers = {
-        **{name: value for name, value in letter.message.headers.items() if name != wire.NATS_MSG_ID},
-        "Amends-Dead-Reason": " ".join(letter.reason.split()),
-        "Amends-Dead-Subject": letter.message.subject,
-        "Amends-Dead-Sequence": str(letter.message.sequence),
-    }
-    headers.setdefault(wire.CE_ID, letter.message_id)
-    return Outgoing(
-        message_id=letter.message_id,
-        subject=wire.dead_subject(namespace, letter.where),
-        headers=headers,
-        body=letter.message.body,
-        deduplication_id=f"dead/{letter.message_id}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -40,6 +41,8 @@ from amends.process_managers.registry import Registry
 START: Final = "start-"
 REPLIES: Final = "saga-"
 _LONGEST: Final = 1e9  # seconds, some thirty years
+_ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _CLAIMS: Final = (STEP, DIRECTION, ROUND, ATTEMPT, IDEMPOTENCY_KEY)
 NOBODY: Final = UUID(int=0)
 
@@ -115,9 +118,17 @@ def saga_of(message: Incoming) -> str:
 
 
 def message_id(message: Incoming) -> str:
-    """The message's identity: its `ce-id`, or what stands for it where a foreign publisher gave none."""
+    """The message's identity: its `ce-id`, or what stands for it where a foreign publisher gave none that is one."""
     given = message.headers.get(CE_ID) or message.headers.get(NATS_MSG_ID)
-    return given or str(message_id_of(message.subject, message.body.decode("utf-8", "backslashreplace")))
+    if given and _ID.fullmatch(given):
+        return given
+    return str(message_id_of(message.subject, given or message.body.decode("utf-8", "backslashreplace")))
+
+
+def _trace(message: Incoming) -> str:
+    """The W3C trace context, where there is one."""
+    given = message.headers.get(TRACEPARENT, "")
+    return given if _TRACEPARENT.fullmatch(given) else ""
 
 
 def _start(message: Incoming, registry: Registry, namespace: str, saga: str) -> Routed:
@@ -132,7 +143,7 @@ def _start(message: Incoming, registry: Registry, namespace: str, saga: str) -> 
         key=key,
         subject=type(event).subject,
         payload=event.model_dump(mode="json"),
-        trace=message.headers.get(TRACEPARENT, ""),
+        trace=_trace(message),
     )
     return Routed(message, start.message_id, saga, identity, start, definition.version)
 
@@ -142,7 +153,7 @@ def _event(
 ) -> Routed:
     headers = message.headers
     subject = correlation.event.subject
-    arrival = Arrival(message_id(message), subject, message.body, headers.get(TRACEPARENT, ""))
+    arrival = Arrival(message_id(message), subject, message.body, _trace(message))
     routed = Routed(message, arrival.message_id, saga, NOBODY, arrival, definition.version, correlation)
     if not correlation.key and not correlation.header and _named(message) == saga and SAGA_ID in headers:
         return replace(routed, saga_id=_uuid(headers, SAGA_ID), key=headers[SAGA_ID])
@@ -189,7 +200,7 @@ def _reply(message: Incoming, saga: str) -> Routed:
         reason=str(refusal.get("reason") or ""),
         details=refusal.get("details"),
         retry_after=_seconds(refusal.get("retry_after")),
-        trace=headers.get(TRACEPARENT, ""),
+        trace=_trace(message),
         claims=tuple((name, headers[name]) for name in _CLAIMS if name in headers),
     )
     return Routed(message, reply.message_id, saga, identity, reply)

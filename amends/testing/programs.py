@@ -75,7 +75,7 @@ async def serve(place: Place, process: Process, handlers: Handlers, database: Se
     service = process.name.partition("-")[0]
     broker = MemoryLink(place.broker, process)
     link, outbox = ServiceLink(database, process), ServiceOutbox()
-    writer = Writer(place.namespace, service, wire.MAX_BODY)
+    writer = Writer(place.namespace, service, wire.MAX_MESSAGE)
     desk = Desk(writer, handlers, ServiceLedger(), outbox, process.probe)
     relay = Relay(link, outbox, broker.publisher(), grace=_GRACE)  # type: ignore[arg-type]
     subjects = tuple(wire.command_subject(place.namespace, each) for each in handlers.subjects())

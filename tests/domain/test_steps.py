@@ -312,7 +312,7 @@ def test_a_payload_larger_than_a_message_is_refused() -> None:
             return Ship(order_id="x" * 1024 * 1024)
 
     play = Play(Large, start=False)
-    with pytest.raises(BadCommand, match=r"at most 1048576 bytes as JSON, got 1048591; put large data"):
+    with pytest.raises(BadCommand, match=r"at most 1028096 bytes as JSON, got 1048591; put large data"):
         play.give(play.first)
 
 

@@ -53,7 +53,7 @@ def payments(**options: Any) -> Participant:
     async def charge(command: Charge, tx: Tx) -> Charged:
         await effect(tx, command.order_id, "charge")
         await misbehave(command.behave, tx, command.order_id)
-        order = command.order_id if command.behave != "at length" else "x" * 2 * wire.MAX_BODY
+        order = command.order_id if command.behave != "at length" else "x" * 2 * wire.MAX_MESSAGE
         return Charged(order_id=order, amount=command.amount)
 
     @participant.handles(Refund, undoes=Charge)

@@ -96,12 +96,14 @@ async def test_an_attempt_that_could_not_be_read_never_takes_effect_later(servic
 
 
 async def test_a_message_as_large_as_can_be_still_fits_with_its_reason(service: Service) -> None:
-    bad = forward(body=b"x" * wire.MAX_BODY)
+    bad = forward(body=b"x" * wire.MAX_MESSAGE)
     _, letter = await service.send(bad)
     size = len(letter.body) + sum(len(name) + len(value) + 4 for name, value in letter.headers.items())
-    assert size <= wire.MAX_BODY
-    assert letter.headers["Amends-Dead-Cut"] == str(wire.MAX_BODY)
-    assert await service.column("SELECT length(body) FROM amends_participant.dead_letters") == [wire.MAX_BODY]
+    assert size <= wire.MAX_MESSAGE
+    assert letter.headers["Amends-Dead-Cut"] == str(wire.MAX_MESSAGE)
+    assert await service.column("SELECT length(body) FROM amends_participant.dead_letters") == [
+        wire.MAX_MESSAGE
+    ]
 
 
 async def test_headers_that_cannot_travel_are_written_plainly(service: Service) -> None:

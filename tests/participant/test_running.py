@@ -75,7 +75,7 @@ async def test_handlers_of_two_replicas_in_each_others_way_both_succeed(stage: S
         return made
 
     first, second = participant(), participant()
-    limit, namespace = wire.MAX_BODY, NAMESPACE
+    limit, namespace = wire.MAX_MESSAGE, NAMESPACE
     from amends.infrastructure.postgres.link import Link
     from amends.participant.batches import Batches
 

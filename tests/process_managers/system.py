@@ -47,7 +47,7 @@ class Services:
         self._broker = broker
         self._clock = clock
         self._inbox = broker.inbox([self._spec])
-        self._writer = Writer(NAMESPACE, "services", wire.MAX_BODY)
+        self._writer = Writer(NAMESPACE, "services", wire.MAX_MESSAGE)
 
     async def open(self) -> None:
         await self._broker.ensure((), [self._spec])

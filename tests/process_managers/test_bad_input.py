@@ -7,6 +7,8 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from random import Random
+from string import ascii_letters
 from uuid import UUID, uuid4
 
 import psycopg
@@ -15,16 +17,20 @@ from psycopg import sql
 
 from amends import Client, Command, Event, Participant, Saga, Settings, Tx, Worker, step
 from amends.domain import wire
-from amends.infrastructure.broker import MessageTooLarge
+from amends.domain.correlation import LONGEST_KEY
+from amends.domain.definition import InvalidMessage
+from amends.domain.wire import HEADERS, MAX_MESSAGE
+from amends.infrastructure.broker import ConsumerSpec, MessageTooLarge
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker
-from amends.infrastructure.ports import Outgoing
+from amends.infrastructure.ports import Incoming, Outgoing
 from amends.infrastructure.postgres.store import PostgresStore
 
 
 class Asked(Event, subject="desk.asked"):
     key: str
     size: int = 1
+    note: str = ""
 
 
 class Answer(Command, subject="desk.answer"):
@@ -55,6 +61,7 @@ class Place:
         self.store = store
         self.client = client
         self._url = url
+        self._broker = broker
         self._publisher = broker.publisher()
 
     async def tell(self, subject: str, headers: Mapping[str, str], body: bytes) -> str:
@@ -88,6 +95,17 @@ class Place:
                 while (row := await (await connection.execute(query, [message_id])).fetchone()) is None:  # noqa: ASYNC110 - a database table does not signal
                     await asyncio.sleep(0.02)
         return str(row[0])
+
+    async def letter(self, message_id: str) -> Incoming:
+        """What is told of a dead letter."""
+        namespace = self.settings.namespace
+        spec = ConsumerSpec(wire.stream(namespace, "dead"), "reader", (f"{namespace}.dead.>",))
+        await self._broker.ensure((), [spec])
+        async with self._broker.inbox([spec]) as inbox, asyncio.timeout(20):
+            while True:
+                for message in await inbox.receive(100, None):
+                    if message.headers[wire.CE_ID] == message_id:
+                        return message
 
     async def goes_on(self) -> None:
         await self.run(f"later-{uuid4()}")
@@ -147,10 +165,40 @@ async def test_another_start_for_a_key_that_is_taken(servers: Servers, namespace
 async def test_a_payload_that_is_too_large(servers: Servers, namespace: str) -> None:
     async with opened(servers, namespace) as place:
         with pytest.raises(MessageTooLarge, match="1048576"):
-            await place.client.start(Inquiry, Asked(key="x" * 1_100_000))
+            await place.client.start(Inquiry, Asked(key="large", note="x" * 1_100_000))
         large = await place.client.start(Inquiry, Asked(key="large", size=1_100_000))
         async with asyncio.timeout(20):
             while not (errors := await place.store.quarantined()):  # noqa: ASYNC110 - nor does this one
                 await asyncio.sleep(0.02)
-        assert "expected a command of at most 1048576 bytes" in errors[large.id]
+        assert "expected a message of at most 1028096 bytes" in errors[large.id]
+        await place.goes_on()
+
+
+async def test_a_command_as_large_as_can_be_arrives(servers: Servers, namespace: str) -> None:
+    async with opened(servers, namespace) as place:
+        size = MAX_MESSAGE - HEADERS - len('{"text":""}')
+        run = await place.client.start(Inquiry, Asked(key="ж" * LONGEST_KEY, size=size))
+        assert await run.result(timeout=timedelta(seconds=30)) == "completed"
+
+
+async def test_what_is_too_long_for_an_index(servers: Servers, namespace: str) -> None:
+    """PostgreSQL cannot index values of more than some 2,700 bytes, unless they can be compressed."""
+    long = "".join(Random(1).choices(ascii_letters, k=3000))
+    async with opened(servers, namespace) as place:
+        with pytest.raises(InvalidMessage, match="in at most 500 characters, got 3000"):
+            await place.client.start(Inquiry, Asked(key=long))
+        keyed = await place.tell("desk.asked", {}, json.dumps({"key": long}).encode())
+        assert "in at most 500 characters" in await place.reason(keyed)
+        await place.tell("desk.asked", {wire.CE_ID: long}, b'{"key": "k-2"}')
+        await place.tell("desk.asked", {wire.CE_ID: long, wire.TRACEPARENT: long}, b"{not json")
+        await place.goes_on()
+
+
+async def test_a_message_as_large_as_can_be_is_told_with_the_reason(servers: Servers, namespace: str) -> None:
+    async with opened(servers, namespace) as place:
+        identity = await place.tell("desk.asked", {}, b"{" + b"x" * (MAX_MESSAGE - 300))
+        assert "expected a Asked as JSON" in await place.reason(identity)
+        letter = await place.letter(identity)
+        assert len(letter.body) < MAX_MESSAGE - 300
+        assert letter.headers[wire.DEAD_CUT] == str(MAX_MESSAGE - 299)
         await place.goes_on()

@@ -16,7 +16,7 @@ from amends.domain.handlers.errors import BadAction
 from amends.domain.identity import published_id
 from amends.domain.planning import pivot_passed, undo
 from amends.domain.turn import Turn
-from amends.domain.wire import MAX_BODY
+from amends.domain.wire import MAX_MESSAGE
 
 
 def apply(turn: Turn, manager: ManagerDefinition, decided: Iterable[object]) -> None:
@@ -86,9 +86,9 @@ def _publish(turn: Turn, manager: ManagerDefinition, publish: a.Publish) -> None
             "name it in publishes="
         )
     body: e.JsonObject = publish.event.model_dump(mode="json")
-    if (size := len(to_json(body))) > MAX_BODY:
+    if (size := len(to_json(body))) > MAX_MESSAGE:
         raise BadAction(
-            f"{_where(manager)}: expected an event of at most {MAX_BODY} bytes as JSON, got {size}"
+            f"{_where(manager)}: expected an event of at most {MAX_MESSAGE} bytes as JSON, got {size}"
         )
     ordinal = turn.state.handlers.published + 1
     turn.record(

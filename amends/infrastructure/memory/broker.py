@@ -24,7 +24,7 @@ from amends.infrastructure.memory.streams import Consumer, Stream
 from amends.infrastructure.ports import Clock, Outgoing
 from amends.infrastructure.subjects import minimal
 
-_MAX_PAYLOAD: Final = wire.MAX_BODY
+_MAX_PAYLOAD: Final = wire.MAX_MESSAGE
 
 
 class MemoryBroker:
@@ -64,14 +64,6 @@ class MemoryBroker:
     def publisher(self, window: int = 1000, *, no_stream_within: float = 0.0) -> MemoryPublisher:
         """A publisher; `window` is not used, and a subject without a stream is refused at once."""
         return MemoryPublisher(self)
-
-    def redeliver(self) -> None:
-        """Deliver again what is not acknowledged, as when the time for that is over."""
-        now = self._clock.now()
-        for stream in self._streams.values():
-            for consumer in stream.consumers.values():
-                consumer.pending = dict.fromkeys(consumer.pending, now)
-        self._news()
 
     def lose(self, stream: str) -> None:
         """The broker loses this stream and its consumers, as when its store is deleted."""

@@ -64,13 +64,12 @@ class Batch:
         ):
             self._save(connection, schema, channel, events)
             return
-        with connection.pipeline() as pipeline, connection.transaction():
+        # Not in a pipeline, in which psycopg waits for ever once more is sent than fits into the socket's buffer.
+        with connection.transaction():
             self._save(connection, schema, channel, events)
             self._learn(connection, schema)
             for query, columns in self._others():
                 connection.execute(load(QUERIES, query, schema), columns, prepare=True, binary=True)
-            # Before the commit is sent, so that a violation shows as what it is.
-            pipeline.sync()
 
     def _save(
         self, connection: Connection[Any], schema: str, channel: str, events: Sequence[StoredEvent]

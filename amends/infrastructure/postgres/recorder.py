@@ -58,11 +58,9 @@ class SagaRecorder(PostgresApplicationRecorder):
                 return None
             if not stored_events:
                 return []
-            with connection.pipeline() as pipeline, connection.transaction():
+            with connection.transaction():
                 cursor = connection.cursor()
                 self._append(cursor, stored_events)
-                # Before the commit is sent, so that a violation shows as what it is.
-                pipeline.sync()
                 return [row["notification_id"] for row in cursor.fetchall()]
 
     def _append(self, cursor: Cursor[DictRow], events: Sequence[StoredEvent]) -> None:

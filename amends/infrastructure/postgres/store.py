@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -19,17 +18,7 @@ from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read
 from amends.infrastructure.broker import MarkStore
-from amends.infrastructure.ports import (
-    Commit,
-    Due,
-    Held,
-    Incoming,
-    Loaded,
-    Outgoing,
-    SagaRow,
-    Unclaimed,
-    Which,
-)
+from amends.infrastructure.ports import Commit, Due, Held, Incoming, Loaded, Outgoing, SagaRow, Unclaimed
 from amends.infrastructure.postgres.application import SagaApplication
 from amends.infrastructure.postgres.batch import QUERIES, Batch, as_stored, columns_of
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
@@ -154,10 +143,6 @@ class PostgresStore:
         """The events of one saga. Raises UnreadableEvent."""
         return await self._patience.run(self.application.repository.history, saga_id)
 
-    async def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
-        """The events of each of these sagas, or why they cannot be read, in one query."""
-        return await self._patience.run(self.application.repository.histories, saga_ids)
-
     async def recorded_since(
         self, since: datetime, types: Collection[str], after: int, limit: int
     ) -> list[tuple[int, Recorded]]:
@@ -178,11 +163,6 @@ class PostgresStore:
         """Sagas by any of type, key and id, in the order of type and key."""
         arguments = {"saga": saga, "key": key, "saga_id": saga_id, "limit": limit}
         return [SagaRow(*row) for row in await self._query("saga_rows", arguments)]
-
-    async def walk(self, which: Which, after: UUID | None, limit: int) -> Sequence[SagaRow]:
-        """Those that have a history, in the order of their ids; `after` is the last of the page before."""
-        arguments = {**asdict(which), "after": after, "limit": limit}
-        return [SagaRow(*row) for row in await self._query("walk", arguments)]
 
     async def quarantined(self) -> Mapping[UUID, str]:
         """Sagas in quarantine, with what went wrong, longest first."""
@@ -224,11 +204,7 @@ class PostgresStore:
 
     def _published(self, message_ids: Sequence[str]) -> None:
         statement = load(QUERIES, "published", self._schema)
-        with (
-            self.application.datastore.get_connection() as connection,
-            connection.pipeline(),
-            connection.transaction(),
-        ):
+        with self.application.datastore.get_connection() as connection, connection.transaction():
             connection.execute("SET LOCAL synchronous_commit TO off", prepare=True)
             connection.execute(statement, {"ids": message_ids}, prepare=True)
 

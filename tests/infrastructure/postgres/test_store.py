@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from threading import current_thread
 from typing import Any
@@ -109,6 +110,15 @@ async def test_statements_do_not_grow_with_the_batch(
     assert one == [4, 2, 2, 1, 2]
     ordinary = batch(*((started(f"p{each}"), 0) for each in range(10)))
     assert await count(lambda: store.commit(ordinary)) == 1
+
+
+async def test_a_commit_may_be_larger_than_what_a_socket_buffers(store: PostgresStore) -> None:
+    letters = [dead(str(uuid4())) for _ in range(2)]
+    large = [replace(each, message=replace(each.message, body=b"x" * 1024 * 1024)) for each in letters]
+    commit = replace(full(10), dead=large)
+    async with asyncio.timeout(20):
+        assert not await store.commit(commit)
+        await store.published([str(uuid4()) for _ in range(20_000)])
 
 
 # Conflicts and locks
