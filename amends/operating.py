@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from amends.domain.inputs import Abandon, Action, Cancel, Reschedule, Resume, Retry, Settle, Skip, Suspend
+from amends.domain.inputs import (
+    Abandon,
+    Action,
+    Cancel,
+    Release,
+    Reschedule,
+    Resume,
+    Retry,
+    Settle,
+    Skip,
+    Suspend,
+)
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.clock import fresh_name
 
@@ -17,7 +28,7 @@ class Operating(ABC):
     """Actions on one saga. Each is an event in its history, with who (`by`; else the setting `operator`) and why.
 
     Every one of them raises `ActionRefused`, which says why, where it is impossible in the saga's present state;
-    then nothing was changed. All but suspend and abandon need a running worker that holds the saga's version.
+    then nothing was changed. All but suspend, abandon and release need a running worker that holds the saga's version.
     """
 
     @abstractmethod
@@ -73,6 +84,10 @@ class Operating(ABC):
     async def abandon(self, saga_id: UUID, *, reason: str, by: str = "") -> None:
         """End the saga as failed; the event lists every effect left and every key unresolved."""
         await self.act(saga_id, Abandon(request("abandon"), reason, by=by))
+
+    async def release(self, saga_id: UUID, *, reason: str, by: str = "") -> None:
+        """End the quarantine of a saga that could not be decided; what is held for it is tried again, in order."""
+        await self.act(saga_id, Release(request("release"), reason, by=by))
 
     async def reschedule(
         self, saga_id: UUID, step: str = "", *, due: datetime | None, reason: str, by: str = ""

@@ -15,19 +15,19 @@ from amends.cli import operating
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
-from amends.cli.drawing import history_table, standing_table
+from amends.cli.drawing import history_table
 from amends.cli.finding import find_saga, opened_store, quiet_settings
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import BadInput, execute, on_signal
+from amends.cli.showing import show_saga
 from amends.cli.simulating import simulate
 from amends.client import Client
 from amends.domain.errors import AmendsError
-from amends.domain.evolve import fold
 from amends.infrastructure.logging import configure
 from amends.infrastructure.settings import Settings
 from amends.process_managers.worker import Worker
-from amends.projections.story import standing, story
+from amends.projections.story import story
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -98,7 +98,7 @@ def start(
 @app.command()
 def show(saga: Id, as_json: AsJson = False) -> None:
     """Where a saga stands, what it waits for and since when."""
-    execute(_show(saga, as_json))
+    execute(show_saga(saga, as_json))
 
 
 @app.command()
@@ -183,21 +183,6 @@ async def _start(saga: str, source: str, wait: bool) -> None:
         out.print(str(begun.id))
         if wait:
             out.print(await begun.result())
-
-
-async def _show(saga: str, as_json: bool) -> None:
-    async with opened_store(quiet_settings()) as store:
-        row = await find_saga(store, saga)
-        recorded = await store.history(row.saga_id)
-        shapes = {(shape["saga"], shape["version"]): shape for shape in await store.shapes()}
-    state = fold((item.event for item in recorded), row.saga_id)
-    assert state is not None
-    steps = [step["name"] for step in shapes[row.saga, row.definition].get("steps", ())]
-    facts = standing(state, len(recorded), steps)
-    if as_json:
-        out.print_json(data=facts)
-        return
-    out.print(standing_table(facts))
 
 
 async def _history(saga: str, as_json: bool) -> None:

@@ -73,6 +73,21 @@ def standing_table(facts: dict[str, Any]) -> Group:
 def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
     for name in ("id", "saga", "key", "status"):
         yield name, facts[name]
+    if facts["quarantine"]:
+        yield from _quarantine(facts["quarantine"])
+    if facts["version_missing"]:
+        yield "stands still", Text(f"no running worker holds {facts['saga']}: amends worker MODULE", "red")
+    if "started" in facts:
+        yield from _progress(facts)
+
+
+def _quarantine(quarantine: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
+    yield "in quarantine", Text(quarantine["error"], "red")
+    yield "", f"since {_moment(quarantine['since'])}, after event {quarantine['after_event']}"
+    yield "", f"{quarantine['held']} messages are held for it; `amends release` tries them again"
+
+
+def _progress(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
     if facts["reason"]:
         yield "because of", facts["reason"]
     if facts["suspended"]:

@@ -105,6 +105,12 @@ def abandon(saga: Id, reason: Reason, by: By = "", as_json: AsJson = False) -> N
 
 
 @app.command()
+def release(saga: Id, reason: Reason, by: By = "", as_json: AsJson = False) -> None:
+    """End the quarantine of a saga that could not be decided, and try again what is held for it."""
+    _act(saga, as_json, lambda client, id_: client.release(id_, reason=reason, by=by))
+
+
+@app.command()
 def timers(saga: Id, as_json: AsJson = False) -> None:
     """What a saga will be woken by, and when."""
     execute(_timers(saga, as_json))

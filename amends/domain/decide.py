@@ -17,7 +17,7 @@ from amends.domain.correlation import LearntKey
 from amends.domain.errors import AmendsError
 from amends.domain.handlers import calling
 from amends.domain.handlers.definition import AnyDefinition
-from amends.domain.inputs import Arrival, Input, Reply, Start, Tick
+from amends.domain.inputs import Arrival, Input, Release, Reply, Start, Tick
 from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo, wait_over
 from amends.domain.replies import on_reply
 from amends.domain.state import SagaState
@@ -70,7 +70,7 @@ def take_turn(
         on_action(turn, given)
     if turn.manager is not None:
         calling.on_outcomes(turn, turn.manager)
-    if turn.events:
+    if turn.events and not isinstance(given, Release):  # what is held for a released saga must be told first
         proceed(turn)
     return turn
 

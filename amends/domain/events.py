@@ -167,6 +167,10 @@ class KeyClashed(SagaEvent, type="key.clashed"):
     value: str
 
 
+class SagaReleased(OperatorAction, type="saga.released"):
+    """It could not be decided, and was in quarantine; what is held for it is tried again."""
+
+
 class UnresolvedKey(BaseModel):
     """A key of which nobody knows whether the command under it took effect."""
 

@@ -282,6 +282,7 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.SagaSuspended: _suspended,
     e.SagaResumed: _resumed,
     e.SagaFailed: _saga_failed,
+    e.SagaReleased: lambda state, _: state,
     e.TimerRescheduled: _timer_rescheduled,
     e.TimerCancelled: _timer_cancelled,
     e.RetryRequested: _retry_requested,

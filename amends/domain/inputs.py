@@ -123,6 +123,11 @@ class Abandon(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Release(Action):
+    """End the saga's quarantine, and try again what is held for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reschedule(Action):
     """Let the timer of this step, or without one the deadline, fall due at `due`; None: never."""
 

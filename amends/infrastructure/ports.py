@@ -121,13 +121,31 @@ class Unclaimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A saga that could not be decided: where it stands (`version`: its last event), since when, and why.
+
+    `held` is how many messages wait for its release.
+    """
+
+    saga_id: UUID
+    saga: str
+    definition: int
+    key: str
+    version: int
+    since: datetime
+    error: str
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """All that one batch changes, in one transaction.
 
     `aggregates` carry their new events; `rows` has one row for each of them; `outbox` names for each message
     the saga that it belongs to (None: it does not depend on any). `quarantined` are sagas that could not be
     decided, with the error as text. `published` are ids of messages of earlier commits that the broker has by now.
-    `keys` are those that sagas learnt, `handled` the held messages that need not wait any more.
+    `keys` are those that sagas learnt, `handled` the held messages that need not wait any more, `released` the sagas
+    whose quarantine ends.
     """
 
     aggregates: Sequence[SagaAggregate] = ()
@@ -140,6 +158,7 @@ class Commit:
     keys: Sequence[tuple[UUID, LearntKey]] = ()
     unclaimed: Sequence[Unclaimed] = ()
     handled: Sequence[Handled] = ()
+    released: Collection[UUID] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +188,16 @@ class Due:
     next: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class MissingVersion:
+    """A version that no running worker holds, with its unfinished sagas and the messages held for them."""
+
+    saga: str
+    definition: int
+    sagas: int
+    held: int
+
+
 class KeysTaken(AmendsError):
     """Sagas learnt keys that other sagas of their type have already; nothing of the commit was saved.
 
@@ -188,8 +217,8 @@ class Store(Protocol):
     a commit that was cut off may or may not have happened, and then shows as a conflict.
     """
 
-    async def load(self, saga_ids: Collection[UUID]) -> Loaded:
-        """These sagas, in one query."""
+    async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
+        """These sagas, in one query. With `in_quarantine` those in quarantine are read, too, beside being named."""
         ...
 
     async def commit(self, commit: Commit) -> frozenset[UUID]:
@@ -235,6 +264,18 @@ class Store(Protocol):
         """The sagas that learnt these keys, in one query; keys that nobody has are left out."""
         ...
 
+    async def release(self, saga_ids: Collection[UUID]) -> frozenset[UUID]:
+        """End the quarantine of these sagas; returns those that were in one. Their held messages come again."""
+        ...
+
+    async def release_versions(self, definitions: Collection[tuple[str, int]]) -> frozenset[UUID]:
+        """End the quarantine of all sagas of these versions, and of those that never began; returns which."""
+        ...
+
+    async def quarantined(self, *, saga_id: UUID | None = None, limit: int = 1000) -> Sequence[Quarantined]:
+        """Sagas in quarantine, longest first."""
+        ...
+
     async def take_held(self, definitions: Collection[tuple[str, int]], limit: int) -> Sequence[Held]:
         """Held messages that can be handled now by whoever holds these (type, version), oldest first.
 
@@ -245,6 +286,22 @@ class Store(Protocol):
 
     async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
         """What became of the latest events that found no saga, newest first."""
+        ...
+
+
+class Workers(Protocol):
+    """Which workers run, and what nobody runs."""
+
+    async def seen(self, worker: str, definitions: Collection[tuple[str, int]]) -> None:
+        """This worker runs, and holds these (type, version). Told every few seconds."""
+        ...
+
+    async def gone(self, worker: str) -> None:
+        """This worker has stopped."""
+        ...
+
+    async def missing(self) -> Sequence[MissingVersion]:
+        """Versions of unfinished sagas that no running worker holds: they stand still."""
         ...
 
 

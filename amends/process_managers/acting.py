@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 from amends.domain.correlation import LearntKey
 from amends.domain.errors import ActionRefused
-from amends.domain.inputs import Action
+from amends.domain.inputs import Abandon, Action, Release
 from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.ports import Commit, KeysTaken, Loaded, Outgoing, Publisher, Store
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
+
+_ENDS_QUARANTINE: Final = (Abandon,)
+"""What can be done to a saga in quarantine beside releasing it; it then leaves it."""
 
 
 async def act(
@@ -22,17 +27,45 @@ async def act(
     """
     refused: frozenset[tuple[UUID, LearntKey]] = frozenset()
     while True:
-        loaded = await store.load([saga_id])
-        _check(saga_id, loaded)
-        commit = Batch(registry, namespace, action.by, {saga_id: [action]}, loaded, refused=refused).decide()
+        loaded = await store.load([saga_id], in_quarantine=True)
+        released = _released(saga_id, loaded, action)
+        if released and not _has_history(saga_id, loaded):
+            await store.release([saga_id])
+            return
+        told = {saga_id: [action]}
+        loaded = replace(loaded, quarantined=frozenset())
+        commit = Batch(registry, namespace, action.by, told, loaded, refused=refused).decide()
         try:
-            lost = await store.commit(commit)
+            lost = await store.commit(replace(commit, released=released))
         except KeysTaken as clash:
             refused |= clash.claims
             continue
         if not lost:
             await _publish(store, publisher, commit)
             return
+
+
+def _released(saga_id: UUID, loaded: Loaded, action: Action) -> frozenset[UUID]:
+    """The saga, where the action ends its quarantine. Raises `ActionRefused` where the quarantine forbids it."""
+    if saga_id not in loaded.quarantined:
+        if isinstance(action, Release):
+            raise ActionRefused(f"expected a saga in quarantine to release; saga {saga_id} is in none")
+        if saga_id in loaded.unreadable:
+            raise ActionRefused(f"the history of saga {saga_id} cannot be read: {loaded.unreadable[saga_id]}")
+        return frozenset()
+    if isinstance(action, Release) or (
+        isinstance(action, _ENDS_QUARANTINE) and _has_history(saga_id, loaded)
+    ):
+        return frozenset({saga_id})
+    raise ActionRefused(
+        f"saga {saga_id} is in quarantine, because it could not be decided; "
+        f"`amends show {saga_id}` tells why, and `amends release {saga_id}` ends it"
+    )
+
+
+def _has_history(saga_id: UUID, loaded: Loaded) -> bool:
+    """It has begun, and its history can be read: only then can something be recorded in it."""
+    return saga_id in loaded.aggregates and loaded.aggregates[saga_id].version > 0
 
 
 async def _publish(store: Store, publisher: Publisher, commit: Commit) -> None:
@@ -43,15 +76,3 @@ async def _publish(store: Store, publisher: Publisher, commit: Commit) -> None:
     except PublishFailed as error:  # they stay in the outbox, and a worker tries again
         refused = frozenset(message.message_id for message in error.messages)
     await store.published([m.message_id for m in messages if m.message_id not in refused])
-
-
-def _check(saga_id: UUID, loaded: Loaded) -> None:
-    if saga_id in loaded.quarantined:
-        raise ActionRefused(
-            f"saga {saga_id} is in quarantine, because it could not be decided; "
-            f"`amends show {saga_id}` tells why, and `amends release {saga_id}` ends it"
-        )
-    if saga_id in loaded.unreadable:
-        raise ActionRefused(
-            f"the history of saga {saga_id} cannot be read by this version of Amends: {loaded.unreadable[saga_id]}"
-        )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from traceback import extract_tb
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.decide import UnknownSaga, take_turn
 from amends.domain.definition import InvalidMessage
-from amends.domain.errors import ActionRefused
+from amends.domain.errors import ActionRefused, AmendsError
 from amends.domain.events import KeyLearnt, SagaEvent, SagaStarted, StartRefused
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.inputs import Action, Arrival, Tick
@@ -186,4 +188,7 @@ def _odd(draft: Draft) -> int:
 
 
 def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    """What went wrong; where it is none of our own errors, which say so themselves, with the line of code."""
+    text = f"{type(error).__name__}: {error}"
+    frames = () if isinstance(error, AmendsError) else extract_tb(error.__traceback__)
+    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else text

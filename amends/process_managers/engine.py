@@ -167,6 +167,8 @@ class Engine:
         """Take over what a worker that died left behind. At the start it is anything, later what is overdue."""
         grace = timedelta(0) if self._next_housekeeping is None else HOUSEKEEPING
         await self._deciding.flush()
+        if self._next_housekeeping is None:
+            await self._release()
         while left := await self._store.unpublished(self._batch_size, grace):
             _LOG.info("publishing %d messages that were left behind", len(left))
             published = await self._deciding.publish(left)
@@ -176,6 +178,12 @@ class Engine:
         await self._take_held()
         self._next_housekeeping = self._now() + HOUSEKEEPING
         self._next_due = self._now()
+
+    async def _release(self) -> None:
+        """Try once more what could not be decided: this worker's definitions may be mended ones."""
+        released = await self._store.release_versions(self._registry.held)
+        if released:
+            _LOG.info("%d sagas that were in quarantine are tried again", len(released))
 
     async def _take_held(self) -> None:
         """Handle held messages that need not wait any more."""

@@ -19,6 +19,7 @@ from amends.process_managers.registry import Registry
 ACTIONS: Final[dict[str, type[Action]]] = {
     "abandon": inputs.Abandon,
     "cancel": inputs.Cancel,
+    "release": inputs.Release,
     "reschedule": inputs.Reschedule,
     "resume": inputs.Resume,
     "retry": inputs.Retry,

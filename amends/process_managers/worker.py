@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from amends.domain import wire
 from amends.domain.handlers.manager import ProcessManager
@@ -20,6 +20,7 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
 from amends.infrastructure.nats.requests import answering
+from amends.infrastructure.ports import Workers
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.process_managers.consumers import consumer_specs
@@ -27,6 +28,9 @@ from amends.process_managers.engine import Engine
 from amends.process_managers.recovery import publish_again, send_again, tell_again
 from amends.process_managers.registry import Registry
 from amends.process_managers.requests import Desk
+
+_TELL_EVERY: Final = 10.0
+"""Seconds between two signs of life."""
 
 
 class Worker:
@@ -108,7 +112,8 @@ class Worker:
                     known_types=[shape["saga"] for shape in shapes],
                     probe=self._probe,
                 )
-                await self._until_stopped(engine, watch.wait(), servers.watch())
+                await self._until_stopped(engine, watch.wait(), servers.watch(), self._tell(store.workers))
+                await store.workers.gone(self.name)
             await publisher.close()
 
     def _action_subjects(self, settings: Settings) -> list[str]:
@@ -124,6 +129,12 @@ class Worker:
             await engine.run()
             for task in beside:
                 task.cancel()
+
+    async def _tell(self, workers: Workers) -> None:
+        """Tell now and then which versions run here."""
+        while True:
+            await workers.seen(self.name, self.registry.held)
+            await SystemClock().sleep(_TELL_EVERY)
 
     async def _pass_on_stop(self, engine: Engine) -> None:
         await self._stopping.wait()

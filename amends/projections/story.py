@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.events import JsonObject
@@ -64,6 +65,19 @@ def standing(state: SagaState, version: int, steps: Sequence[str] = ()) -> JsonO
             *(_wait_for_event(step.name, wait) for step, wait in state.waits()),
         ],
         "steps": {name: _step(state, name) for name in dict.fromkeys((*steps, *state.steps))},
+    }
+
+
+def unreadable(saga_id: UUID, saga: str, definition: int, key: str, status: str, version: int) -> JsonObject:
+    """What is known of a saga that has no event yet, or whose history this program cannot read."""
+    return {
+        "id": str(saga_id),
+        "saga": f"{saga}@{definition}",
+        "key": key,
+        "status": status or "not begun",
+        "version": version,
+        "waits": [],
+        "steps": {},
     }
 
 
@@ -181,6 +195,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.KeyClashed: lambda v: f"cannot be known by {v.name} {v.value}, which another saga has; needs a person",
     e.SendRequested: lambda v: f"decided to send {v.subject}, as {v.step}",
     e.SagaFailed: _abandoned,
+    e.SagaReleased: lambda v: f"{v.by} released it from quarantine: {v.reason}",
     e.TimerRescheduled: lambda v: f"{v.by} moved {_timer(v)} to {v.due:%Y-%m-%d %H:%M:%S} UTC: {v.reason}",
     e.TimerCancelled: lambda v: f"{v.by} cancelled {_timer(v)}: {v.reason}",
     e.RetryRequested: lambda v: f"{v.by} asked to try {_what(v)} again now: {v.reason}",

@@ -12,7 +12,7 @@ PATIENT = Retry(attempts=1, slow=timedelta(hours=1))
 
 class Asked(Event, subject="errands.asked"):
     errand: str
-    fate: Literal["fine", "refused", "unanswered", "retrying", "parked", "not undone"] = "fine"
+    fate: Literal["fine", "refused", "unanswered", "retrying", "parked", "not undone", "broken"] = "fine"
 
 
 class Fetch(Command, subject="courier.fetch"):
@@ -56,6 +56,8 @@ class Errand(Saga[Asked], name="errand", version=1, key="errand", deadline=timed
 
     @step(pivot=True)
     def deliver(self) -> Deliver:
+        if self.start.fate == "broken":
+            raise LookupError("no such address")
         return Deliver(fate=self.start.fate)
 
     @step(retry=PATIENT)

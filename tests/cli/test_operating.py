@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
 import pytest
 
-from tests.cli.conftest import Said, Shell
+from tests.cli.conftest import WITHIN, Said, Shell
 from tests.cli.test_reading import sentences, waiting
 
 WHY = ("--reason", "as told on the phone", "--by", "anna")
@@ -107,3 +111,38 @@ def test_who_acts_comes_from_the_settings(shell: Shell) -> None:
     waiting(shell, "whose", "retrying")
     shell.amends("suspend", "whose", "--reason", "an outage", operator="olga")
     assert sentences(shell, "whose")[-1] == "olga suspended it: an outage"
+
+
+def test_a_saga_in_quarantine_is_shown_with_its_error_and_released(shell: Shell) -> None:
+    shell.start("broken", "broken")
+    facts = until(shell, "broken", lambda facts: facts["quarantine"])
+    assert facts["quarantine"]["error"].startswith("LookupError: no such address (errands.py, line ")
+    assert (facts["quarantine"]["after_event"], facts["quarantine"]["held"]) == (3, 1)
+    assert (
+        "1 messages are held for it; `amends release` tries them again"
+        in shell.amends("show", "broken").words
+    )
+    done(shell.amends("release", "broken", *WHY))
+    assert "anna released it from quarantine: as told on the phone" in sentences(shell, "broken")
+    until(shell, "broken", lambda facts: facts["quarantine"])
+    done(shell.amends("abandon", "broken", *WHY))
+    assert not until(shell, "broken", lambda facts: facts["status"] == "failed")["quarantine"]
+    refused = shell.amends("release", "broken", *WHY)
+    assert "expected a saga in quarantine to release" in refused.complaint
+
+
+def test_a_saga_whose_version_nobody_runs_is_shown_to_stand_still(bare: Shell) -> None:
+    with bare.running("up", "errands"):
+        waiting(bare, "lonely", "retrying")
+        assert not bare.amends("show", "lonely", "--json").json["version_missing"]
+    assert "no running worker holds errand@1" in bare.amends("show", "lonely").words
+
+
+def until(shell: Shell, key: str, so: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Where the saga stands as soon as it is so."""
+    give_up = monotonic() + WITHIN
+    while monotonic() < give_up:
+        said = shell.amends("show", key, "--json")
+        if said.status == 0 and so(said.json):
+            return dict(said.json)
+    raise AssertionError(f"{key} never came so far: {shell.amends('show', key).out}")

@@ -16,7 +16,7 @@ from amends.domain.errors import UnreadableEvent
 from amends.domain.history import verify
 from amends.infrastructure.broker import Mark
 from amends.infrastructure.memory.store import MemoryStore
-from amends.infrastructure.ports import Commit, Handled, Held, Incoming, KeysTaken, Unclaimed
+from amends.infrastructure.ports import Commit, Handled, Held, Incoming, KeysTaken, MissingVersion, Unclaimed
 from amends.infrastructure.postgres.store import PostgresStore, migrate_store
 from amends.infrastructure.shapes import ShapeDiffers
 from tests.conftest import DatabaseFrom
@@ -460,18 +460,65 @@ async def test_a_saga_in_quarantine_is_left_alone_until_it_is_released(store: An
     loaded = await store.load([saga.id])
     assert loaded.quarantined == {saga.id}
     assert loaded.aggregates == {}
-    assert await store.quarantined() == {saga.id: "ValueError: \N{REPLACEMENT CHARACTER}"}
+    [told] = await store.quarantined()
+    assert (told.saga_id, told.saga, told.definition, told.key) == (saga.id, "order", 1, "o1")
+    assert (told.version, told.error, told.held) == (1, "ValueError: \N{REPLACEMENT CHARACTER}", 1)
+    assert abs(told.since - (await store.load([])).now) < HOUR
+    assert await store.quarantined(saga_id=uuid4()) == []
+    beside = await store.load([saga.id], in_quarantine=True)
+    assert beside.quarantined == {saga.id}
+    assert beside.aggregates[saga.id].version == 1
     due = await store.take_due(HELD_HERE, None, 10, HOUR)
     assert (due.saga_ids, due.next) == ([], None)
     assert await store.take_held(HELD_HERE, 10) == []
     saga.append([skipped()])
     assert await store.commit(batch((saga, 1))) == {saga.id}
 
-    assert await store.release(saga.id) is True
-    assert await store.release(saga.id) is False
+    assert await store.release([saga.id, uuid4()]) == {saga.id}
+    assert await store.release([saga.id]) == frozenset()
     assert await store.take_held(HELD_HERE, 10) == [message]
+    assert (await store.take_due(HELD_HERE, None, 10, HOUR)).saga_ids == [], (
+        "what is held comes before timers"
+    )
+    await store.commit(Commit(handled=[Handled("m2", "order", saga.id)]))
     assert (await store.take_due(HELD_HERE, None, 10, HOUR)).saga_ids == [saga.id]
     assert (await store.load([saga.id])).aggregates[saga.id].version == 1
+
+
+async def test_a_quarantine_ends_for_a_version_or_with_a_commit(store: AnyStore) -> None:
+    one, two = started("o1"), started("o2")
+    await store.commit(new(one, two))
+    await store.commit(Commit(quarantined={one.id: "one", two.id: "two"}))
+    assert await store.release_versions([("order", 2), ("other", 1)]) == frozenset()
+    one.append([skipped()])
+    assert await store.commit(replace(batch((one, 1)), released=[one.id])) == frozenset()
+    assert [each.error for each in await store.quarantined()] == ["two"]
+    assert await store.release_versions(HELD_HERE) == {two.id}
+    assert await store.quarantined() == []
+
+
+async def test_what_is_held_for_a_saga_follows_it_to_its_new_version(store: AnyStore) -> None:
+    saga = started()
+    await store.commit(new(saga))
+    await store.commit(Commit(held=[held("m2", saga.id, definition=1)]))
+    moved = replace(row(saga, 1), definition=2, version=1)
+    await store.commit(Commit(rows=[moved]))
+    assert await store.take_held(HELD_HERE, 10) == []
+    assert len(await store.take_held([("order", 2)], 10)) == 1
+
+
+async def test_versions_that_no_running_worker_holds_are_told(store: AnyStore) -> None:
+    finished = started("o3", saga="other")
+    finished.append([completed()])
+    await store.commit(new(started("o1"), started("o2"), finished))
+    await store.commit(Commit(held=[held("m1", uuid4())]))
+    assert await store.workers.missing() == [MissingVersion("order", 1, 2, 1)]
+    await store.workers.seen("w1", [("order", 2)])
+    await store.workers.seen("w2", HELD_HERE)
+    await store.workers.seen("w2", HELD_HERE)
+    assert await store.workers.missing() == []
+    await store.workers.gone("w2")
+    assert await store.workers.missing() == [MissingVersion("order", 1, 2, 1)]
 
 
 async def test_a_start_that_could_not_be_decided_can_be_decided_after_its_release(store: AnyStore) -> None:
@@ -482,7 +529,8 @@ async def test_a_start_that_could_not_be_decided_can_be_decided_after_its_releas
     [known] = await store.saga_rows(saga_id=saga.id)
     assert (known.saga, known.definition, known.version) == ("order", 1, 0)
     assert await store.outstanding(["order"], None, 10) == []
-    await store.release(saga.id)
+    assert await store.release_versions([("order", 2)]) == {saga.id}, "it begins under any version"
+    assert [each.message_id for each in await store.take_held([("order", 2)], 10)] == ["m1"]
     assert await store.commit(new(saga)) == frozenset()
     assert await store.outstanding(["order"], None, 10) == [saga.id]
 

@@ -170,7 +170,8 @@ async def test_a_payload_that_is_too_large(servers: Servers, namespace: str) -> 
         async with asyncio.timeout(20):
             while not (errors := await place.store.quarantined()):  # noqa: ASYNC110 - nor does this one
                 await asyncio.sleep(0.02)
-        assert "expected a message of at most 1028096 bytes" in errors[large.id]
+        assert [each.saga_id for each in errors] == [large.id]
+        assert "of at most 1028096 bytes" in errors[0].error
         await place.goes_on()
 
 

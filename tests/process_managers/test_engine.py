@@ -16,7 +16,7 @@ from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
 from amends.infrastructure.broker import streams
 from amends.infrastructure.ports import Commit, Incoming, Outgoing
-from tests.domain.driver import Notify, Order, Placed, Reserve
+from tests.domain.driver import Order, Placed, Reserve
 from tests.process_managers.system import NAMESPACE, Died, Instead, System, commands
 
 COMPLETED = ["reserve o1", "charge o1", "ship o1", "notify o1"]
@@ -398,78 +398,6 @@ async def test_an_error_in_a_batch_ends_the_engine_with_that_error(system: Syste
     await system.place("o1")
     await system.died(engine)
     assert await system.status() == "unknown"
-
-
-# Quarantine
-
-
-class Faulty(Saga[Placed], name="order", version=1, key="order_id"):
-    """Its second step cannot be built for large orders."""
-
-    @step
-    def reserve(self) -> Reserve:
-        return Reserve(order_id=self.key)
-
-    @step
-    def notify(self) -> Notify:
-        if self.start.total > 100:
-            raise ZeroDivisionError("a fault")
-        return Notify(order_id=self.key)
-
-
-class Mended(Saga[Placed], name="order", version=1, key="order_id"):
-    """The same steps, of which the second can be built for all."""
-
-    @step
-    def reserve(self) -> Reserve:
-        return Reserve(order_id=self.key)
-
-    @step
-    def notify(self) -> Notify:
-        return Notify(order_id=self.key)
-
-
-async def test_a_saga_that_cannot_be_decided_is_put_into_quarantine_and_the_others_go_on(
-    system: System,
-) -> None:
-    await system.engine(Faulty)
-    await system.place("large", total=101)
-    await system.place("o1", "o2")
-    await system.settle()
-    assert await system.store.quarantined() == {system.id("large"): "ZeroDivisionError: a fault"}
-    assert [await system.status(key) for key in ("large", "o1", "o2")] == [
-        "running",
-        "completed",
-        "completed",
-    ]
-    assert await system.told("large") == ["saga.started", "command.recorded"]
-    await system.later(minutes=2)  # its timers do not fire either
-    assert await system.told("large") == ["saga.started", "command.recorded"]
-    await system.nothing_is_left()
-
-
-async def test_a_release_has_the_held_message_decided_by_the_mended_definition(system: System) -> None:
-    faulty = await system.engine(Faulty)
-    await system.place("large", total=101)
-    await system.settle()
-    await system.stop(faulty)
-    await system.engine(Mended)
-    await system.settle()
-    assert await system.status("large") == "running"
-    assert await system.store.release(system.id("large"))
-    await system.later(seconds=6)
-    assert await system.status("large") == "completed"
-    assert system.services.asked == ["reserve large", "notify large"]
-
-
-async def test_a_release_that_came_too_early_leads_back_into_quarantine(system: System) -> None:
-    await system.engine(Faulty)
-    await system.place("large", total=101)
-    await system.settle()
-    assert await system.store.release(system.id("large"))
-    await system.later(seconds=6)
-    assert await system.store.quarantined() == {system.id("large"): "ZeroDivisionError: a fault"}
-    assert await system.told("large") == ["saga.started", "command.recorded"]
 
 
 # Versions

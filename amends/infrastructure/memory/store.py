@@ -13,6 +13,7 @@ from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read
 from amends.domain.state import Status
 from amends.infrastructure.broker import Mark
+from amends.infrastructure.memory.workers import MemoryWorkers
 from amends.infrastructure.ports import (
     Clock,
     Commit,
@@ -23,6 +24,7 @@ from amends.infrastructure.ports import (
     KeysTaken,
     Loaded,
     Outgoing,
+    Quarantined,
     SagaRow,
     Unclaimed,
 )
@@ -35,6 +37,7 @@ class _Saga:
     row: SagaRow
     taken_until: datetime | None = None
     error: str | None = None  # in quarantine
+    since: datetime | None = None
 
 
 class MemoryMarks:
@@ -65,13 +68,16 @@ class MemoryStore:
         self._keys: dict[LearntKey, UUID] = {}
         self._unclaimed: dict[tuple[str, str], Unclaimed] = {}
         self._shapes: dict[tuple[str, int], JsonObject] = {}
+        self.workers = MemoryWorkers(
+            clock, lambda: [each.row for each in self._sagas.values()], self._held.values
+        )
 
-    async def load(self, saga_ids: Collection[UUID]) -> Loaded:
+    async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         aggregates: dict[UUID, SagaAggregate] = {}
         unreadable: dict[UUID, Exception] = {}
         quarantined = frozenset(id_ for id_ in saga_ids if self._is_quarantined(id_))
         for saga_id in saga_ids:
-            if saga_id in quarantined:
+            if saga_id in quarantined and not in_quarantine:
                 continue
             aggregate = SagaAggregate(saga_id)
             try:
@@ -84,6 +90,7 @@ class MemoryStore:
 
     async def commit(self, commit: Commit) -> frozenset[UUID]:
         events = [event for aggregate in commit.aggregates for event in aggregate.collect_events()]
+        await self.release(commit.released)
         conflicts = frozenset(row.saga_id for row in commit.rows if self._is_conflict(row))
         self._learn([claim for claim in commit.keys if claim[0] not in conflicts])
         for row in commit.rows:
@@ -110,7 +117,10 @@ class MemoryStore:
         now = self._clock.now()
         waiting = [each for each in self._sagas.values() if _waits(each, definitions)]
         waiting.sort(key=lambda each: (each.row.wake_up, each.row.saga_id))
-        due = [each for each in waiting if _is_due(each, until, now)][:limit]
+        behind = {held.saga_id for held in self._held.values()}  # held messages come before timers
+        due = [each for each in waiting if _is_due(each, until, now) and each.row.saga_id not in behind][
+            :limit
+        ]
         for each in due:
             each.taken_until = now + lease
         coming = min((_comes(each, now) for each in waiting), default=None)
@@ -151,12 +161,27 @@ class MemoryStore:
     async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
         return list(reversed(self._unclaimed.values()))[:limit]
 
-    async def release(self, saga_id: UUID) -> bool:
-        """End a saga's quarantine; its held messages come with `take_held` again. False: it was in none."""
-        if not self._is_quarantined(saga_id):
-            return False
-        self._sagas[saga_id].error = None
-        return True
+    async def release(self, saga_ids: Collection[UUID]) -> frozenset[UUID]:
+        released = frozenset(saga_id for saga_id in saga_ids if self._is_quarantined(saga_id))
+        for saga_id in released:
+            self._sagas[saga_id].error = None
+        return released
+
+    async def release_versions(self, definitions: Collection[tuple[str, int]]) -> frozenset[UUID]:
+        types = {saga for saga, _ in definitions}
+        rows = [each.row for each in self._sagas.values()]
+        return await self.release(
+            [
+                row.saga_id
+                for row in rows
+                if (row.saga, row.definition) in definitions or (row.version == 0 and row.saga in types)
+            ]
+        )
+
+    async def quarantined(self, *, saga_id: UUID | None = None, limit: int = 1000) -> Sequence[Quarantined]:
+        found = [self._in_quarantine(each) for each in self._sagas.values() if each.error is not None]
+        found.sort(key=lambda each: (each.since, each.saga_id))
+        return [each for each in found if saga_id in (None, each.saga_id)][:limit]
 
     async def history(self, saga_id: UUID) -> list[Recorded]:
         """The events of one saga. Raises UnreadableEvent."""
@@ -191,10 +216,6 @@ class MemoryStore:
         ]
         return sorted(rows, key=lambda row: (row.saga, row.key, row.saga_id))[:limit]
 
-    async def quarantined(self) -> Mapping[UUID, str]:
-        """Sagas in quarantine, with what went wrong."""
-        return {saga_id: each.error for saga_id, each in self._sagas.items() if each.error is not None}
-
     async def counts(self) -> Mapping[tuple[str, str], int]:
         """How many sagas there are by type and status."""
         counts: dict[tuple[str, str], int] = {}
@@ -225,9 +246,13 @@ class MemoryStore:
     def _waits_no_more(self, held: Held, definitions: Collection[tuple[str, int]]) -> bool:
         if self._is_quarantined(held.saga_id):
             return False
+        types = {saga for saga, _ in definitions}
         if held.why != "early":
-            return (held.saga, held.definition) in definitions
-        if all(held.saga != saga for saga, _ in definitions):
+            known = self._sagas[held.saga_id].row if held.saga_id in self._sagas else None
+            definition = known.definition if known else held.definition
+            unborn = known is not None and known.version == 0
+            return (held.saga, definition) in definitions or (unborn and held.saga in types)
+        if held.saga not in types:
             return False
         over = held.until is not None and held.until <= self._clock.now()
         return over or held.saga_id in self._events or held.sought in self._keys
@@ -245,7 +270,14 @@ class MemoryStore:
         if saga is None:
             known = next(((each.saga, each.definition) for each in held if each.saga_id == saga_id), ("", 0))
             saga = self._sagas[saga_id] = _Saga(SagaRow(saga_id, *known, "", "", 0, 0, None))
-        saga.taken_until, saga.error = None, error
+        saga.taken_until, saga.error, saga.since = None, error, self._clock.now()
+
+    def _in_quarantine(self, saga: _Saga) -> Quarantined:
+        row, error, since = saga.row, saga.error, saga.since
+        assert error is not None
+        assert since is not None
+        held = sum(each.saga_id == row.saga_id for each in self._held.values())
+        return Quarantined(row.saga_id, row.saga, row.definition, row.key, row.version, since, error, held)
 
 
 def _waits(saga: _Saga, definitions: Collection[tuple[str, int]]) -> bool:

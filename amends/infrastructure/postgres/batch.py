@@ -59,13 +59,14 @@ class Batch:
         Raises KeysTaken.
         """
         commit = self.commit
-        if not any(
-            (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed, commit.quarantined)
-        ):
+        if not _is_unusual(commit):
             self._save(connection, schema, channel, events)
             return
         # Not in a pipeline, in which psycopg waits for ever once more is sent than fits into the socket's buffer.
         with connection.transaction():
+            if commit.released:
+                saga_ids = {"saga_ids": list(commit.released)}
+                connection.execute(load(QUERIES, "release", schema), saga_ids, prepare=True, binary=True)
             self._save(connection, schema, channel, events)
             self._learn(connection, schema)
             for query, columns in self._others():
@@ -112,6 +113,11 @@ class Batch:
             yield "save_unclaimed", _unclaimed(commit.unclaimed)
         if commit.quarantined:
             yield "quarantine", _quarantined(commit)
+
+
+def _is_unusual(commit: Commit) -> bool:
+    parts = (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed, commit.quarantined)
+    return any(parts) or bool(commit.released)
 
 
 def _rows(rows: Sequence[SagaRow]) -> Columns:

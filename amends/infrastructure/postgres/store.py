@@ -18,7 +18,17 @@ from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read
 from amends.infrastructure.broker import MarkStore
-from amends.infrastructure.ports import Commit, Due, Held, Incoming, Loaded, Outgoing, SagaRow, Unclaimed
+from amends.infrastructure.ports import (
+    Commit,
+    Due,
+    Held,
+    Incoming,
+    Loaded,
+    Outgoing,
+    Quarantined,
+    SagaRow,
+    Unclaimed,
+)
 from amends.infrastructure.postgres.application import SagaApplication
 from amends.infrastructure.postgres.batch import QUERIES, Batch, as_stored, columns_of
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
@@ -28,6 +38,7 @@ from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.patience import Patience
 from amends.infrastructure.postgres.queries import load
 from amends.infrastructure.postgres.reaching import reaching
+from amends.infrastructure.postgres.workers import PostgresWorkers
 from amends.infrastructure.shapes import compare
 from amends.infrastructure.storable import storable
 
@@ -45,17 +56,19 @@ async def migrate_store(database_url: str, namespace: str) -> None:
 
 
 class PostgresStore:
-    """The `Store` port on PostgreSQL, one schema for each namespace; `marks` is the `MarkStore` beside it.
+    """The `Store` port on PostgreSQL, one schema for each namespace; `marks` is the `MarkStore`
+    and `workers` the `Workers` beside it.
 
     A commit whose connection broke may have happened. It is tried again, and then the rows are no longer as
     it expected, so it shows as a conflict and doubles nothing: load those sagas again and decide again.
     """
 
     def __init__(
-        self, application: SagaApplication, patience: Patience, schema: str, marks: MarkStore
+        self, application: SagaApplication, patience: Patience, schema: str, marks: MarkStore, link: Link
     ) -> None:
         self.application = application
         self.marks = marks
+        self.workers = PostgresWorkers(link, schema)
         self._patience = patience
         self._schema = schema
 
@@ -72,11 +85,11 @@ class PostgresStore:
             stack.callback(patience.close)
             application = SagaApplication(SagaDatastore(conninfo, namespace, _CONNECTIONS))
             stack.callback(application.close)
-            yield cls(application, patience, namespace, PostgresMarks(link, namespace))
+            yield cls(application, patience, namespace, PostgresMarks(link, namespace), link)
 
-    async def load(self, saga_ids: Collection[UUID]) -> Loaded:
+    async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         """These sagas: their histories in one query, and the clock with those in quarantine in another."""
-        return await self._patience.run(self._load, list(saga_ids))
+        return await self._patience.run(self._load, list(saga_ids), in_quarantine)
 
     async def commit(self, commit: Commit) -> frozenset[UUID]:
         """All of it in one transaction, except what belongs to the sagas that are returned.
@@ -135,9 +148,17 @@ class PostgresStore:
     async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
         return [Unclaimed(*row) for row in await self._query("unclaimed", {"limit": limit})]
 
-    async def release(self, saga_id: UUID) -> bool:
-        """End a saga's quarantine; its held messages come with `take_held` again. False: it was in none."""
-        return bool(await self._query("release", {"saga_id": saga_id}))
+    async def release(self, saga_ids: Collection[UUID]) -> frozenset[UUID]:
+        released = await self._query("release", {"saga_ids": list(saga_ids)})
+        return frozenset(saga_id for (saga_id,) in released)
+
+    async def release_versions(self, definitions: Collection[tuple[str, int]]) -> frozenset[UUID]:
+        released = await self._query("release_versions", _versions(definitions))
+        return frozenset(saga_id for (saga_id,) in released)
+
+    async def quarantined(self, *, saga_id: UUID | None = None, limit: int = 1000) -> Sequence[Quarantined]:
+        rows = await self._query("quarantined", {"saga_id": saga_id, "limit": limit})
+        return [Quarantined(*row) for row in rows]
 
     async def history(self, saga_id: UUID) -> list[Recorded]:
         """The events of one saga. Raises UnreadableEvent."""
@@ -164,10 +185,6 @@ class PostgresStore:
         arguments = {"saga": saga, "key": key, "saga_id": saga_id, "limit": limit}
         return [SagaRow(*row) for row in await self._query("saga_rows", arguments)]
 
-    async def quarantined(self) -> Mapping[UUID, str]:
-        """Sagas in quarantine, with what went wrong, longest first."""
-        return dict(await self._query("quarantined", {}))
-
     async def counts(self) -> Mapping[tuple[str, str], int]:
         """How many sagas there are by type and status."""
         return {(saga, status): count for saga, status, count in await self._query("counts", {})}
@@ -181,19 +198,16 @@ class PostgresStore:
             cursor.execute(load(QUERIES, name, self._schema), arguments, prepare=True)
             return cursor.fetchall() if cursor.description else []
 
-    def _load(self, saga_ids: list[UUID]) -> Loaded:
+    def _load(self, saga_ids: list[UUID], in_quarantine: bool) -> Loaded:
         found = self.application.repository.get_many(saga_ids)
         # Asked after the histories, so that the time is not before that of any event in them.
         [(now, quarantined)] = self._execute("clock_and_quarantine", {"ids": saga_ids})
         apart = frozenset(quarantined)
+        read = {id_: each for id_, each in found.items() if in_quarantine or id_ not in apart}
         return Loaded(
             now,
-            {
-                id_: each
-                for id_, each in found.items()
-                if id_ not in apart and not isinstance(each, Exception)
-            },
-            {id_: each for id_, each in found.items() if id_ not in apart and isinstance(each, Exception)},
+            {id_: each for id_, each in read.items() if not isinstance(each, Exception)},
+            {id_: each for id_, each in read.items() if isinstance(each, Exception)},
             apart,
         )
 

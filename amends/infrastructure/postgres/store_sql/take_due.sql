@@ -1,11 +1,13 @@
--- Takes the sagas that are due, longest overdue first; those that another worker is writing or taking are passed over.
+-- Takes the sagas that are due, longest overdue first; those that another worker is writing or taking are passed over,
+-- and those whose held messages must be handled before their timers.
 WITH due AS MATERIALIZED ( -- joined as a subquery, it might run, and lock up to its limit, more than once
-    SELECT saga_id FROM {schema}.sagas
+    SELECT saga_id FROM {schema}.sagas AS saga
     WHERE wake_up <= statement_timestamp()
         AND (%(until)b::timestamptz IS NULL OR wake_up < %(until)b::timestamptz)
         AND quarantined_at IS NULL
         AND (taken_until IS NULL OR taken_until <= statement_timestamp())
         AND (saga, definition) IN (SELECT * FROM unnest(%(sagas)b::text[], %(definitions)b::integer[]))
+        AND NOT EXISTS (SELECT FROM {schema}.held WHERE held.saga_id = saga.saga_id)
     ORDER BY wake_up, saga_id
     LIMIT %(limit)b
     FOR UPDATE SKIP LOCKED

@@ -1,10 +1,11 @@
--- Held messages that can be handled now, oldest first: those whose version is held and whose saga is not in quarantine;
--- and early ones whose saga is there, or which have waited long enough.
-SELECT subject, headers, body, received, sequence, consumer, message_id, saga_id, saga, definition, why, error,
-    key_name, key_value, until
+-- Held messages that can be handled now, oldest first: those whose saga is of a version that is held (one that has no
+-- events begins under any) and not in quarantine; and early ones whose saga is there, or which have waited long enough.
+SELECT subject, headers, body, received, sequence, consumer, message_id, held.saga_id, held.saga, held.definition, why,
+    held.error, key_name, key_value, until
 FROM {schema}.held AS held
+LEFT JOIN {schema}.sagas AS known ON known.saga_id = held.saga_id
 WHERE CASE why
-        WHEN 'early' THEN saga = ANY (%(sagas)b::text[]) AND (
+        WHEN 'early' THEN held.saga = ANY (%(sagas)b::text[]) AND (
             until <= statement_timestamp()
             OR EXISTS (SELECT FROM {schema}.events WHERE originator_id = held.saga_id)
             OR EXISTS (
@@ -12,11 +13,10 @@ WHERE CASE why
                 WHERE learnt.saga = held.saga AND learnt.name = key_name AND learnt.value = key_value
             )
         )
-        ELSE (saga, definition) IN (SELECT * FROM unnest(%(sagas)b::text[], %(definitions)b::integer[]))
+        ELSE (held.saga, COALESCE(known.definition, held.definition))
+                IN (SELECT * FROM unnest(%(sagas)b::text[], %(definitions)b::integer[]))
+            OR (known.version = 0 AND held.saga = ANY (%(sagas)b::text[]))
     END
-    AND NOT EXISTS (
-        SELECT FROM {schema}.sagas AS saga
-        WHERE saga.saga_id = held.saga_id AND saga.quarantined_at IS NOT NULL
-    )
+    AND known.quarantined_at IS NULL
 ORDER BY seq
 LIMIT %(limit)b
