@@ -1,6 +1,6 @@
 """The batch engine: receive, load, decide, commit once, publish, acknowledge. Over ports, so it runs anywhere.
 
-What a crash at each point repeats is told in docs/architecture.md; `probe` is called at these points.
+What a crash at each point repeats is told in docs/crashes.md; `probe` is called at these points.
 """
 
 from __future__ import annotations
