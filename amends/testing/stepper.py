@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 from amends.domain import wire
-from amends.domain.definition import Definition
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
 from amends.infrastructure.broker import ConsumerSpec, StreamSpec
@@ -82,7 +82,7 @@ class Stepper:
             process.run(main(process))
         return process
 
-    def worker(self, name: str, definitions: Iterable[Definition], **options: Any) -> Process:
+    def worker(self, name: str, definitions: Iterable[AnyDefinition], **options: Any) -> Process:
         """Start a worker that holds these definitions; `options` are those of `Engine`, ports included."""
         registry = Registry(definitions)
         return self.start(name, lambda process: work(self._place, process, registry, options))
