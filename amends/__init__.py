@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from amends.client import Client, NotFinished
     from amends.domain.announce import announce
     from amends.domain.errors import ActionRefused, AmendsError, NoReply
+    from amends.domain.foreign import Foreign
     from amends.domain.handlers.actions import (
         Action,
         also_known_as,
@@ -40,6 +41,7 @@ __all__ = [
     "Done",
     "Event",
     "Failed",
+    "Foreign",
     "NoReply",
     "NotFinished",
     "Participant",
@@ -76,6 +78,7 @@ _HOMES = {
     "Done": "amends.domain.messages",
     "Event": "amends.domain.messages",
     "Failed": "amends.participant",
+    "Foreign": "amends.domain.foreign",
     "NoReply": "amends.domain.errors",
     "NotFinished": "amends.client",
     "Participant": "amends.participant",

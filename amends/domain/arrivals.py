@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from amends.domain import events as e
 from amends.domain.definition import InvalidMessage, read
+from amends.domain.foreign_replies import on_foreign_answer
 from amends.domain.inputs import Arrival
-from amends.domain.state import Kept, Status
+from amends.domain.state import Status
 from amends.domain.turn import Turn
-from amends.domain.wire import Outcome
 
 
 def on_arrival(turn: Turn, arrival: Arrival) -> None:
@@ -21,23 +21,15 @@ def on_arrival(turn: Turn, arrival: Arrival) -> None:
             f"got one on {arrival.subject!r}"
         )
     body = read(listened.event, arrival.body).model_dump(mode="json")
+    asked = turn.definition.asks(arrival.subject)
+    if asked is not None:
+        on_foreign_answer(turn, arrival, body, *asked)
+        return
     reason = _nobody_cares(turn, arrival.subject)
     if reason:
         turn.record(e.EventPassedOver, subject=arrival.subject, reason=reason)
     else:
         turn.record(e.EventReceived, subject=arrival.subject, event=body)
-
-
-def heard(turn: Turn, step: str) -> tuple[Kept, Outcome] | None:
-    """The first of the kept events that this waiting step consumes, and what it means to it."""
-    wait = turn.definition.step(step).wait
-    assert wait is not None
-    view = turn.definition.view(turn.state)
-    for kept in turn.state.kept:
-        meaning = wait.hears(view, kept.subject, kept.event)
-        if meaning is not None:
-            return kept, meaning
-    return None
 
 
 def _nobody_cares(turn: Turn, subject: str) -> str:

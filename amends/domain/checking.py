@@ -71,17 +71,26 @@ def _check_compensations(definition: Definition, where: str) -> None:
 
 
 def _check_waits(definition: Definition, where: str) -> None:
-    known: dict[str, Correlation] = {}
     for step in definition.steps:
-        if step.wait is None:
-            continue
-        _check_wait(step.name, step.wait, f"{where}: step {step.name!r}", definition.graph)
-        for each in step.wait.correlations:
-            if known.setdefault(each.event.subject, each) != each:
+        if step.wait is not None:
+            _check_wait(step.name, step.wait, f"{where}: step {step.name!r}", definition.graph)
+    known: dict[str, Correlation] = {}
+    answers: set[str] = set()
+    for step in definition.steps:
+        for each in step.hears:
+            subject = each.event.subject
+            if subject in answers or (step.wait is None and subject in known):
                 raise DefinitionError(
-                    f"{where}: expected every step that waits for {each.event.subject!r} to find its saga in the "
+                    f"{where}: expected an event of a foreign service to answer one thing that is asked, and "
+                    f"nobody to wait for it besides; {subject!r} could mean several"
+                )
+            if known.setdefault(subject, each) != each:
+                raise DefinitionError(
+                    f"{where}: expected every step that waits for {subject!r} to find its saga in the "
                     "same way; give them the same event type, key, missing and patience"
                 )
+            if step.wait is None:
+                answers.add(subject)
 
 
 def _check_wait(name: str, wait: Waiting, where: str, graph: Graph) -> None:

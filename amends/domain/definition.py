@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -14,12 +14,13 @@ from amends.domain.announcing import Announcing
 from amends.domain.correlation import Correlation, NoKey, key_of
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
+from amends.domain.foreign import ForeignAnswers
 from amends.domain.graph import Graph
 from amends.domain.messages import Command, Event, Message
 from amends.domain.policy import DEFAULT_RETRY, DEFAULT_TIMEOUT, Retry
 from amends.domain.state import SagaState
 from amends.domain.waiting import Waiting
-from amends.domain.wire import HEADERS, MAX_MESSAGE, reply_subjects
+from amends.domain.wire import HEADERS, MAX_MESSAGE, Direction, reply_subjects
 
 AnyCommand = Command[Any]
 
@@ -47,6 +48,8 @@ class Asking:
     retry: Retry
     ask_again: tuple[timedelta, ...] = ()
     """How long after each rejection a new round is opened, before a rejection counts."""
+    foreign: ForeignAnswers | None = None
+    """How its service answers, where it is foreign: it keeps none of the promises."""
 
 
 ASKS_NOBODY: Final = Asking(lambda _: None, (), DEFAULT_TIMEOUT, DEFAULT_RETRY)
@@ -71,6 +74,21 @@ class StepDefinition:
     wait: Waiting | None = None
     announces: Announcing | None = None
     when_rejected: Announcing | None = None
+
+    def asking(self, direction: Direction) -> Asking:
+        """How the step asks in this direction; a close is asked as the step itself is."""
+        asking = self.compensation if direction is Direction.COMPENSATE else self.forward
+        assert asking is not None
+        return asking
+
+    @property
+    def hears(self) -> Iterator[Correlation]:
+        """The events that it waits for, and those by which foreign services answer it."""
+        if self.wait is not None:
+            yield from self.wait.correlations
+        for asking in (self.forward, self.compensation):
+            if asking is not None and asking.foreign is not None:
+                yield from asking.foreign.correlations
 
     def reply_type(self, subject: str, *, undoing: bool = False) -> type[Event]:
         """The event that answers the command on this subject, or the one that the step waits for.
@@ -141,6 +159,17 @@ class Definition:
         """The start event in this body, which came on this subject. Raises `InvalidMessage`."""
         return read(self.start, body)
 
+    def asks(self, subject: str) -> tuple[StepDefinition, Direction] | None:
+        """The step, and which way it was asked, that a foreign service answers on this subject."""
+        for step in self.steps:
+            for direction in (Direction.FORWARD, Direction.COMPENSATE):
+                if direction is Direction.COMPENSATE and step.compensation is None:
+                    continue
+                foreign = step.asking(direction).foreign
+                if foreign is not None and foreign.meaning(subject) is not None:
+                    return step, direction
+        return None
+
     def hears(self, subject: str) -> Correlation | None:
         """How events on this subject, without namespace, find their saga; None: it does not listen to them."""
         return next((each for each in self.listens if each.event.subject == subject), None)
@@ -174,6 +203,15 @@ class Definition:
     def _commands(self) -> Sequence[type[AnyCommand]]:
         askings = [a for step in self.steps for a in (step.forward, step.compensation) if a is not None]
         return [command for asking in askings for command in asking.commands]
+
+
+def listened(steps: Iterable[StepDefinition]) -> tuple[Correlation, ...]:
+    """How the events that these steps hear find their saga, one for each subject."""
+    found: dict[str, Correlation] = {}
+    for step in steps:
+        for each in step.hears:
+            found.setdefault(each.event.subject, each)
+    return tuple(found.values())
 
 
 def build(asking: Asking, view: Any, where: str) -> AnyCommand | None:
@@ -256,4 +294,6 @@ def _asking_shape(asking: Asking) -> JsonObject:
     }
     if asking.ask_again:
         shape["ask_again"] = [delay.total_seconds() for delay in asking.ask_again]
+    if asking.foreign is not None:
+        shape["foreign"] = asking.foreign.shape()
     return shape

@@ -240,6 +240,12 @@ class CompensationPassedOver(OfStep, type="step.compensation-passed-over"):
     reason: str
 
 
+class CompensationReopened(OfStep, type="step.compensation-reopened"):
+    """The step took effect, or may have, after its compensation was sent, so that it is compensated once more."""
+
+    reason: str
+
+
 class RetryPolicy(BaseModel):
     """A retry policy as it is recorded: without defaults, so that it means the same for ever."""
 
@@ -318,6 +324,13 @@ class CommandRecorded(OfCommand, type="command.recorded"):
     expires: datetime
 
 
+class EventTakenForAnswer(OfStep, type="event.taken-for-answer"):
+    """An event of a foreign service, whose id is `cause`, was taken for the answer that is recorded before this."""
+
+    direction: Direction = Direction.FORWARD
+    subject: str
+
+
 class CommandSucceeded(OfCommand, type="command.succeeded"):
     reply: JsonObject = {}
 
@@ -346,9 +359,10 @@ class RetryScheduled(OfCommand, type="command.retry-scheduled"):
 
 
 class CommandParked(OfCommand, type="command.parked"):
-    """The quick retries are used up: a person should look; slow ones go on."""
+    """A person should look. The quick retries are used up and slow ones go on, unless it `stops`: nothing does then."""
 
     reason: str
+    stops: bool = False
 
 
 class ContradictionFound(OfCommand, type="command.contradiction"):

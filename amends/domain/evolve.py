@@ -130,6 +130,14 @@ def _passed_over(state: SagaState, event: e.CompensationPassedOver) -> SagaState
     return _with_step(state, step.but(passed_over=True, compensation=compensation))
 
 
+def _compensation_reopened(state: SagaState, event: e.CompensationReopened) -> SagaState:
+    return _with_step(state, state.step(event.step).but(owed=True, passed_over=False))
+
+
+def _taken_for_answer(state: SagaState, event: e.EventTakenForAnswer) -> SagaState:
+    return state.but(handlers=state.handlers.but(handled=state.handlers.handled | {event.cause}))
+
+
 def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
     step = state.step(event.step)
     line = step.line(event.direction)
@@ -149,6 +157,8 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
             attempts=(attempt,),
         )
         rounds = (*line.rounds, opened)
+        if event.direction is Direction.COMPENSATE:
+            step = step.but(owed=False)
     line = line.but(rounds=rounds, retry=None, moved=None, stopped="")
     return _with_step(state, _with_line(step, event.direction, line))
 
@@ -229,6 +239,8 @@ def _timer_cancelled(state: SagaState, event: e.TimerCancelled) -> SagaState:
 def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
     step = state.step(event.step)
     line = step.line(event.direction).but(parked=True)
+    if event.stops:
+        line = line.but(retry=None, stopped=event.reason)
     return _with_step(state, _with_line(step, event.direction, line))
 
 
@@ -291,6 +303,8 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.StepSkipped: _skipped,
     e.StepGivenUp: _given_up,
     e.CompensationPassedOver: _passed_over,
+    e.CompensationReopened: _compensation_reopened,
+    e.EventTakenForAnswer: _taken_for_answer,
     e.CommandRecorded: _recorded,
     e.CommandSucceeded: _succeeded,
     e.CommandRejected: _rejected,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from amends.domain import events as e
-from amends.domain.arrivals import heard
 from amends.domain.definition import StepDefinition
+from amends.domain.hearing import heard
 from amends.domain.state import Status, StepState
 from amends.domain.turn import Turn
 from amends.domain.waiting import Silence
@@ -28,10 +28,20 @@ def undo(turn: Turn, reason: str) -> None:
     """Turn back before the pivot's success: give up the steps in hand, or close the pivot if it is out."""
     pivot = turn.definition.pivot
     if pivot is not None and turn.state.step(pivot.name).forward.open:
-        if not turn.state.step(pivot.name).close.rounds:
-            turn.ask(pivot, Direction.CLOSE)
+        _close(turn, pivot, reason)
         return
     _turn_back(turn, reason, because=reason)
+
+
+def _close(turn: Turn, pivot: StepDefinition, reason: str) -> None:
+    """Have it settled whether the pivot happened. A foreign service knows no close: a person must find out."""
+    known = turn.state.step(pivot.name)
+    if pivot.forward.foreign is None:
+        if not known.close.rounds:
+            turn.ask(pivot, Direction.CLOSE)
+    elif not known.forward.stopped:
+        why = f"{reason}; a foreign service knows no close, so find out whether it happened"
+        turn.park(pivot, Direction.FORWARD, why, stops=True)
 
 
 def give_up(turn: Turn, step: StepDefinition, reason: str) -> None:
@@ -63,14 +73,23 @@ def attempt_failed(
     `after` is how many seconds the service asked for; `hopeless` says that trying soon cannot help, so that a
     person must look.
     """
+    if _is_stopped(turn, step):
+        return
     may_give_up = direction is Direction.FORWARD and step.name not in turn.definition.graph.after_pivot
     used_up = turn.state.step(step.name).line(direction).tries >= step.forward.retry.attempts
     if not may_give_up or hopeless or not used_up:
         turn.retry(step, direction, reason, after=after, hopeless=hopeless)
     elif step.pivot:
-        turn.ask(step, Direction.CLOSE)
+        _close(turn, step, f"retries used up, the last with: {reason}")
     else:
         give_up(turn, step, f"retries used up, the last with: {reason}")
+
+
+def _is_stopped(turn: Turn, step: StepDefinition) -> bool:
+    """It is a foreign pivot that a person must settle, because the saga is to turn back."""
+    return (
+        step.pivot and step.forward.foreign is not None and bool(turn.state.step(step.name).forward.stopped)
+    )
 
 
 def attempt_rejected(
@@ -82,7 +101,7 @@ def attempt_rejected(
     """
     why = f"rejected: {reason or 'no reason given'}"
     known = turn.state.step(step.name)
-    asked = direction is Direction.FORWARD and not known.close.rounds
+    asked = direction is Direction.FORWARD and not known.close.rounds and not _is_stopped(turn, step)
     delays = step.forward.ask_again[len(known.forward.rounds) - 1 :] if asked else ()
     if delays:
         turn.ask_anew(step, direction, delays[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic_core import PydanticSerializationError, to_json
 
 from amends.domain import events as e
@@ -28,13 +30,29 @@ def on_reply(turn: Turn, reply: Reply) -> None:
             f"got {reply.command_id}, which it did not send"
         )
     _check_claims(ref, reply)
+    _check_text(reply)
+    answer(turn, ref, reply)
+
+
+def answer(turn: Turn, ref: CommandRef, reply: Reply) -> None:
+    """Take the reply for the answer to this attempt; nothing for a repeat."""
+    if _is_doubtful(turn, ref, reply):
+        reply = replace(reply, outcome=Outcome.FAILED)
     if reply.outcome in ref.attempt.outcomes:
         return
-    _check_text(reply)
     if reply.outcome is Outcome.FAILED:
         _on_failed(turn, ref, reply)
     else:
         _on_definite(turn, ref, reply)
+
+
+def _is_doubtful(turn: Turn, ref: CommandRef, reply: Reply) -> bool:
+    """A foreign service's no, while another attempt is unanswered, says nothing of that one."""
+    if reply.outcome is not Outcome.REJECTED:
+        return False
+    foreign = turn.definition.step(ref.step.name).asking(ref.direction).foreign
+    others = (attempt for attempt in ref.round.attempts if attempt.number != ref.attempt.number)
+    return foreign is not None and any(not attempt.answered for attempt in others)
 
 
 def _check_claims(ref: CommandRef, reply: Reply) -> None:
@@ -123,16 +141,21 @@ def _contradiction(turn: Turn, ref: CommandRef, said: Outcome, came: Outcome) ->
 
 
 def _reopen(turn: Turn, ref: CommandRef) -> None:
-    """Back to compensating, where a step took effect after all that was never compensated, and can be."""
-    step = turn.state.step(ref.step.name)
-    late = turn.state.status is Status.COMPENSATED and step.happened_late
-    late = late and not (step.compensation.succeeded or step.by_hand)
-    if late and turn.definition.step(step.name).compensation is not None:
-        turn.record(
-            e.SagaReopened,
-            step=step.name,
-            reason=f"{step.name}: the service says that it did happen after all",
-        )
+    """Back to compensating, where a step took effect after all that was never compensated, and can be.
+
+    A foreign service may have done it after it was compensated, so it is compensated once more.
+    """
+    step, definition = turn.state.step(ref.step.name), turn.definition.step(ref.step.name)
+    if ref.direction is not Direction.FORWARD or not step.happened_late or definition.compensation is None:
+        return
+    foreign = definition.forward.foreign is not None
+    reason = f"{step.name}: the service says that it did happen after all"
+    if turn.state.status is Status.COMPENSATED:
+        if not foreign and (step.compensation.succeeded or step.by_hand):
+            return
+        turn.record(e.SagaReopened, step=step.name, reason=reason)
+    if foreign and turn.state.status is Status.COMPENSATING and step.compensation.rounds:
+        turn.record(e.CompensationReopened, step=step.name, reason=reason)
 
 
 def _body(definition: Definition, ref: CommandRef, reply: Reply) -> JsonObject:

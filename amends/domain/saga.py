@@ -23,12 +23,12 @@ from pydantic_core import to_json
 from amends.domain.annotations import returned_commands, returned_events
 from amends.domain.announcing import Announcing
 from amends.domain.checking import check
-from amends.domain.definition import Asking, Definition, StepDefinition
+from amends.domain.definition import Asking, Definition, StepDefinition, listened
 from amends.domain.errors import DefinitionError, NoReply
+from amends.domain.foreign import Foreign, foreign_answers
 from amends.domain.messages import Command, Event
 from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, LONGEST, Retry
 from amends.domain.state import SagaState
-from amends.domain.waiting import listened
 
 S = TypeVar("S", bound=Event)
 E = TypeVar("E", bound=Event)
@@ -42,10 +42,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 class Compensation:
     """What undoes a step; made by `@step.compensate`."""
 
-    def __init__(self, build: Build[Any], timeout: timedelta, retry: Retry) -> None:
+    def __init__(
+        self, build: Build[Any], timeout: timedelta, retry: Retry, foreign: Foreign | None = None
+    ) -> None:
         self.build = build
         self.timeout = timeout
         self.retry = retry
+        self.foreign = foreign
 
 
 class Announcement:
@@ -71,6 +74,7 @@ class Step(Generic[R]):
         timeout: timedelta = DEFAULT_TIMEOUT,
         retry: Retry = DEFAULT_RETRY,
         ask_again: Sequence[timedelta] = (),
+        foreign: Foreign | None = None,
         compensation: Compensation | None = None,
     ) -> None:
         _plain_function(build)
@@ -84,6 +88,7 @@ class Step(Generic[R]):
         self.timeout = timeout
         self.retry = retry
         self.ask_again = tuple(ask_again)
+        self.foreign = foreign
         self.compensation = compensation
         self.rejection: Announcement | None = None
 
@@ -91,7 +96,13 @@ class Step(Generic[R]):
     def compensate(self, build: Build[Any], /) -> Compensation: ...
     @overload
     def compensate(
-        self, build: None = None, /, *, timeout: timedelta = ..., retry: Retry = ...
+        self,
+        build: None = None,
+        /,
+        *,
+        timeout: timedelta = ...,
+        retry: Retry = ...,
+        foreign: Foreign | None = None,
     ) -> _Compensate: ...
     def compensate(
         self,
@@ -100,11 +111,12 @@ class Step(Generic[R]):
         *,
         timeout: timedelta = DEFAULT_TIMEOUT,
         retry: Retry = COMPENSATION_RETRY,
+        foreign: Foreign | None = None,
     ) -> Compensation | _Compensate:
         """Names the function that builds the command which undoes this step.
 
         It must not need the step's reply: where the step timed out, there is none. It is retried for ever;
-        after `retry.attempts` a person is told, and it goes on slowly.
+        after `retry.attempts` a person is told, and it goes on slowly. `foreign` as for `@step`.
         """
 
         def decorate(build: Build[Any], /) -> Compensation:
@@ -114,7 +126,7 @@ class Step(Generic[R]):
                 raise DefinitionError(
                     f"step {self.name!r}: expected one compensation, got a second, {build.__name__!r}"
                 )
-            self.compensation = Compensation(build, timeout, retry)
+            self.compensation = Compensation(build, timeout, retry, foreign)
             return self.compensation
 
         return decorate if build is None else decorate(build)
@@ -140,6 +152,7 @@ class Step(Generic[R]):
             timeout=self.timeout if timeout is None else timeout,
             retry=retry or self.retry,
             ask_again=self.ask_again,
+            foreign=self.foreign,
             compensation=self.compensation,
         )
         changed.after = self.after
@@ -148,27 +161,14 @@ class Step(Generic[R]):
 
     def compiled(self, saga: str, after: tuple[str, ...], known: dict[str, Any]) -> StepDefinition:
         """The step as data; `known` are the names by which its annotations may call types."""
-        compensation = self.compensation
+        undo = self.compensation
         return StepDefinition(
             name=self.name,
             pivot=self.pivot,
             after=after,
-            forward=Asking(
-                self.build,
-                returned_commands(saga, self.build, known),
-                self.timeout,
-                self.retry,
-                self.ask_again,
-            ),
+            forward=_asking(saga, self, known, self.ask_again),
+            compensation=None if undo is None else _asking(saga, undo, known),
             when_rejected=self.telling(saga, known),
-            compensation=None
-            if compensation is None
-            else Asking(
-                compensation.build,
-                returned_commands(saga, compensation.build, known),
-                compensation.timeout,
-                compensation.retry,
-            ),
         )
 
     def telling(self, saga: str, known: dict[str, Any]) -> Announcing | None:
@@ -176,6 +176,15 @@ class Step(Generic[R]):
         if self.rejection is None:
             return None
         return Announcing(self.rejection.build, returned_events(saga, self.rejection.build, known))
+
+
+def _asking(
+    saga: str, asking: Step[Any] | Compensation, known: dict[str, Any], ask_again: tuple[timedelta, ...] = ()
+) -> Asking:
+    commands = returned_commands(saga, asking.build, known)
+    where = f"saga {saga!r}, function {asking.build.__name__!r}"
+    answers = None if asking.foreign is None else foreign_answers(where, asking.foreign, commands)
+    return Asking(asking.build, commands, asking.timeout, asking.retry, ask_again, answers)
 
 
 class _Step(Protocol):
@@ -192,6 +201,7 @@ def step(
     timeout: timedelta = ...,
     retry: Retry = ...,
     ask_again: Sequence[timedelta] = (),
+    foreign: Foreign | None = None,
 ) -> _Step: ...
 def step(
     build: Build[Any] | None = None,
@@ -202,18 +212,28 @@ def step(
     timeout: timedelta = DEFAULT_TIMEOUT,
     retry: Retry = DEFAULT_RETRY,
     ask_again: Sequence[timedelta] = (),
+    foreign: Foreign | None = None,
 ) -> Step[Any] | _Step:
     """Makes a step of a function that builds its command from what is known, or returns None to skip.
 
     It runs after the step declared before it; `after` names other steps instead, all of which must be done or
     skipped, and `after=[]` none: steps whose predecessors are done run side by side. `timeout` is how long an
     attempt's answer is waited for; `pivot` marks the step after whose success the saga only goes forward.
-    `ask_again` are delays after which a rejection is asked again, each in a new round, before it counts. The
+    `ask_again` are delays after which a rejection is asked again, each in a new round, before it counts.
+    `foreign` says that its service keeps none of the promises, and by which events it answers. The
     function must be pure: no I/O, no clock, no dice.
     """
 
     def decorate(build: Build[R], /) -> Step[R]:
-        return Step(build, after=after, pivot=pivot, timeout=timeout, retry=retry, ask_again=ask_again)
+        return Step(
+            build,
+            after=after,
+            pivot=pivot,
+            timeout=timeout,
+            retry=retry,
+            ask_again=ask_again,
+            foreign=foreign,
+        )
 
     return decorate if build is None else decorate(build)
 
@@ -274,7 +294,7 @@ class Saga(Generic[S], metaclass=_SagaClass):
             deadline=deadline,
             steps=steps,
             view=cls._view,
-            listens=listened(step.wait for step in steps if step.wait is not None),
+            listens=listened(steps),
         )
         check(cls.definition)
 

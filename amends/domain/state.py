@@ -41,6 +41,11 @@ class Attempt(Value):
     expires: datetime
     outcomes: tuple[Outcome, ...] = ()
 
+    @property
+    def answered(self) -> bool:
+        """Its service has said something of it."""
+        return any(outcome is not Outcome.TIMED_OUT for outcome in self.outcomes)
+
 
 @dataclass(frozen=True)
 class Round(Value):
@@ -153,6 +158,7 @@ class StepState(Value):
     given_up: str = ""  # why
     happened_late: bool = False  # a success came after the step was given up
     passed_over: bool = False
+    owed: bool = False  # it took effect after it was compensated, so it must be compensated again
     by_hand: bool = False  # an operator said that what it did is undone
     reply: JsonObject | None = None
 
@@ -192,6 +198,8 @@ class StepState(Value):
     @property
     def settled(self) -> bool:
         """Nothing is left to compensate. A compensation that is out is waited for, whatever comes."""
+        if self.owed:
+            return False
         if self.passed_over or self.by_hand:
             return True
         return self.compensation.succeeded if self.compensation.rounds else not self.may_have_happened

@@ -75,7 +75,7 @@ class Turn:
 
     def ask(self, step: StepDefinition, direction: Direction) -> bool:
         """Record the next command of this line. False where its function builds none."""
-        asking = self._asking(step, direction)
+        asking = step.asking(direction)
         known = self.state.step(step.name)
         line = known.line(direction)
         open_round = line.open
@@ -138,7 +138,7 @@ class Turn:
     ) -> None:
         """Schedule the line's next attempt, and park it where the quick ones are used up, or hopeless."""
         line = self.state.step(step.name).line(direction)
-        retry = self._asking(step, direction).retry
+        retry = step.asking(direction).retry
         last = line.rounds[-1]
         tries = max(line.tries, retry.attempts) if hopeless else line.tries
         wait = retry.wait(tries, last.last.command_id)
@@ -154,20 +154,20 @@ class Turn:
             due=self.now + wait,
         )
         if tries >= retry.attempts and not line.parked:
-            self.record(
-                e.CommandParked,
-                step=step.name,
-                direction=direction,
-                round=last.number,
-                attempt=last.last.number,
-                reason=reason,
-            )
+            self.park(step, direction, reason)
 
-    def _asking(self, step: StepDefinition, direction: Direction) -> Asking:
-        if direction is Direction.COMPENSATE:
-            assert step.compensation is not None
-            return step.compensation
-        return step.forward
+    def park(self, step: StepDefinition, direction: Direction, reason: str, *, stops: bool = False) -> None:
+        """Call for a person; where it `stops`, nothing more is sent until somebody comes."""
+        last = self.state.step(step.name).line(direction).rounds[-1]
+        self.record(
+            e.CommandParked,
+            step=step.name,
+            direction=direction,
+            round=last.number,
+            attempt=last.last.number,
+            reason=reason,
+            stops=stops,
+        )
 
     def _record_attempt(self, step: str, direction: Direction, asking: Asking, line: Line) -> None:
         round_ = line.rounds[-1]

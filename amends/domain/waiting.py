@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -12,7 +12,6 @@ from pydantic_core import to_json
 
 from amends.domain.correlation import Correlation
 from amends.domain.events import JsonObject
-from amends.domain.messages import Event
 from amends.domain.wire import Outcome
 
 
@@ -75,12 +74,3 @@ class Waiting:
         if self.on_timeout is not None:
             shape["on_timeout"] = str(self.on_timeout)
         return shape
-
-
-def listened(waits: Iterable[Waiting]) -> tuple[Correlation, ...]:
-    """How every event that one of these waits hears finds its saga, one for each event type."""
-    found: dict[type[Event], Correlation] = {}
-    for wait in waits:
-        for each in wait.correlations:
-            found.setdefault(each.event, each)
-    return tuple(found.values())

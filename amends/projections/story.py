@@ -208,6 +208,8 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.WaitStarted: lambda v: (
         f"{v.step} waits for {' or '.join(v.subjects)}, until {v.due:%Y-%m-%d %H:%M:%S} UTC at the latest"
     ),
+    e.CompensationReopened: lambda v: f"{v.step} must be undone once more: {v.reason}",
+    e.EventTakenForAnswer: lambda v: f"the event {v.subject} was taken for the answer of {_what(v)}",
     e.StepAnnounced: lambda v: f"{v.step} is done: it was told",
     e.WaitSucceeded: lambda v: f"{v.step} has the event that it waited for",
     e.WaitRejected: lambda v: f"{v.step} has the event that it waited for, which says no",
@@ -220,7 +222,8 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.CommandTimedOut: _timed_out,
     e.RetryScheduled: lambda v: f"{_what(v)} will be tried again at {v.due:%Y-%m-%d %H:%M:%S} UTC",
     e.CommandParked: lambda v: (
-        f"{_what(v)} needs a person to look at it: {v.reason}; meanwhile it is tried again, slowly"
+        f"{_what(v)} needs a person to look at it: {v.reason}; "
+        + ("until then nothing more is sent" if v.stops else "meanwhile it is tried again, slowly")
     ),
     e.ContradictionFound: lambda v: (
         f"{_what(v)}: the service said {v.recorded}, and now {v.came}; needs a person"

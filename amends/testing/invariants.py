@@ -178,7 +178,8 @@ def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> I
 
 
 def _of_wait(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
-    if isinstance(event, e.EventReceived | e.EventPassedOver) and event.cause in ledger.came:
+    came = isinstance(event, e.EventReceived | e.EventPassedOver | e.EventTakenForAnswer)
+    if came and event.cause in ledger.came:
         yield f"11: the event {event.cause} is recorded twice"
     if not isinstance(
         event, e.WaitStarted | e.WaitSucceeded | e.WaitRejected | e.WaitTimedOut | e.WaitParked
@@ -228,7 +229,7 @@ def _of_round(ledger: Ledger, event: e.CommandRecorded) -> Iterator[str]:
         return
     if event.payload is None or event.round != len(rounds) + 1:
         yield f"{where}: does not follow, or has no payload"
-    if rounds and not rounds[-1].rejected:
+    if rounds and not (rounds[-1].rejected or ledger.step(event.step).reopened):
         yield f"{where}: the round before was not rejected"
     every = (r for s in ledger.steps.values() for line in s.lines.values() for r in line.rounds)
     if event.key in {r.key for r in every}:

@@ -34,12 +34,12 @@ class Line:
     rounds: list[Round] = field(default_factory=list)
     due: datetime | None = None
     awaiting: tuple[int, int] | None = None  # round and attempt
-    stopped: bool = False  # an operator cancelled its timer
+    stopped: bool = False  # its timer was cancelled: a person must come
 
     def fork(self) -> Line:
         """The same, in objects of its own."""
         rounds = [replace(round_, attempts=dict(round_.attempts)) for round_ in self.rounds]
-        return Line(rounds, self.due, self.awaiting)
+        return replace(self, rounds=rounds)
 
     @property
     def succeeded(self) -> bool:
@@ -57,6 +57,7 @@ class Step:
     passed_over: bool = False
     late: bool = False
     by_hand: bool = False  # an operator said that it is undone
+    reopened: bool = False  # it is to be compensated once more
     closed: bool = False  # the close was answered `rejected`
     waits: bool = False
     wait_due: datetime | None = None
@@ -96,6 +97,8 @@ class Step:
     def settled(self) -> bool:
         """Nothing of it is left to compensate."""
         compensation = self.lines[Direction.COMPENSATE]
+        if self.reopened:
+            return False
         if self.passed_over or self.by_hand or compensation.succeeded:
             return True
         return not compensation.rounds and not self.owes
@@ -121,7 +124,7 @@ class Ledger:
         self.contradictions = 0
         self.steps: dict[str, Step] = {}
         self.kept: dict[str, str] = {}  # subjects of the events that no step has consumed, by their ids
-        self.came: set[str] = set()
+        self.came: frozenset[str] = frozenset()
         self.parked = False
         self.handles = False  # it listens to events for as long as it runs
         self.timeouts: dict[str, datetime] = {}
@@ -229,9 +232,10 @@ class Ledger:
         round_.rejected = not round_.succeeded
 
     def _came(self, event: e.EventReceived | e.EventPassedOver) -> None:
-        self.came.add(event.cause)
+        # Made anew: a fork shares what it has not changed.
+        self.came = self.came | {event.cause}
         if isinstance(event, e.EventReceived):
-            self.kept[event.cause] = event.subject
+            self.kept = {**self.kept, event.cause: event.subject}
 
     def _step(self, event: e.OfStep, step: Step) -> None:
         if isinstance(event, e.StepSkipped):
@@ -253,11 +257,15 @@ class Ledger:
             case e.WaitStarted():
                 step.waits, step.wait_due = True, event.due
             case e.WaitSucceeded() | e.WaitRejected():
-                del self.kept[event.message_id]
+                self.kept = {id_: kept for id_, kept in self.kept.items() if id_ != event.message_id}
                 step.met = isinstance(event, e.WaitSucceeded)
                 self._end_wait(step)
             case e.StepAnnounced():
                 step.met = True
+            case e.EventTakenForAnswer():
+                self.came = self.came | {event.cause}
+            case e.CompensationReopened():
+                step.reopened, step.passed_over = True, False
             case e.WaitTimedOut():
                 step.wait_due = None
             case e.WaitParked():
@@ -280,6 +288,8 @@ class Ledger:
                     line.due = line.awaiting = None
             case e.RetryScheduled():
                 line.due, line.awaiting, line.stopped = event.due, None, False
+            case e.CommandParked() if event.stops:
+                line.due, line.stopped = None, True
             case e.ContradictionFound():
                 self.contradictions += 1
                 self._late(event, step, came=event.came)
@@ -289,6 +299,7 @@ class Ledger:
     def _recorded(self, event: e.CommandRecorded, step: Step, line: Line) -> None:
         if event.attempt == 1:
             line.rounds.append(Round(event.key, event.payload, event.subject, {}))
+            step.reopened = step.reopened and event.direction is not Direction.COMPENSATE
         line.rounds[-1].attempts[event.attempt] = event.expires
         line.due, line.awaiting, line.stopped = event.expires, (event.round, event.attempt), False
         if event.direction is Direction.CLOSE:
