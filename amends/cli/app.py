@@ -11,23 +11,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from amends.cli import operating
+from amends.cli import operating, reading, travelling
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
-from amends.cli.drawing import history_table
-from amends.cli.finding import find_saga, opened_store, quiet_settings
+from amends.cli.finding import opened_store, quiet_settings
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import BadInput, execute, on_signal
-from amends.cli.showing import show_saga
 from amends.cli.simulating import simulate
 from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.infrastructure.logging import configure
 from amends.infrastructure.settings import Settings
 from amends.process_managers.worker import Worker
-from amends.projections.story import story
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,8 +36,6 @@ app = typer.Typer(
 out = Console()
 
 Modules = Annotated[list[str], typer.Argument(metavar="MODULE…", help="Modules, or module:name.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="A saga's id, or its business key.")]
 
 
 class UnknownSagaType(AmendsError):
@@ -95,21 +90,11 @@ def start(
     execute(_start(saga, input, wait))
 
 
-@app.command()
-def show(saga: Id, as_json: AsJson = False) -> None:
-    """Where a saga stands, what it waits for and since when."""
-    execute(show_saga(saga, as_json))
-
-
-@app.command()
-def history(saga: Id, as_json: AsJson = False) -> None:
-    """Every event of a saga, and who and what caused it."""
-    execute(_history(saga, as_json))
-
-
 app.command()(describe)
 app.command()(check)
 app.command()(simulate)
+app.add_typer(reading.app)
+app.add_typer(travelling.app)
 app.add_typer(operating.app)
 
 
@@ -183,16 +168,6 @@ async def _start(saga: str, source: str, wait: bool) -> None:
         out.print(str(begun.id))
         if wait:
             out.print(await begun.result())
-
-
-async def _history(saga: str, as_json: bool) -> None:
-    async with opened_store(quiet_settings()) as store:
-        row = await find_saga(store, saga)
-        told = story(await store.history(row.saga_id))
-    if as_json:
-        out.print_json(data=told)
-        return
-    out.print(history_table(row, told))
 
 
 def _read(path: Path) -> str:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from uuid import UUID
 
-from amends.domain.errors import AmendsError
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.logging import configure
 from amends.infrastructure.ports import SagaRow
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
-
-
-class SagaNotFound(AmendsError):
-    """There is no saga of this id or key."""
+from amends.projections.queries import Queries
 
 
 def quiet_settings() -> Settings:
@@ -35,18 +30,13 @@ async def opened_store(settings: Settings) -> AsyncIterator[PostgresStore]:
         yield store
 
 
+@asynccontextmanager
+async def opened_queries() -> AsyncIterator[Queries]:
+    """What can be asked about the sagas of the settings in the environment."""
+    async with opened_store(quiet_settings()) as store:
+        yield Queries(store)
+
+
 async def find_saga(store: PostgresStore, named: str) -> SagaRow:
-    """The saga of this id or key. Raises `SagaNotFound`."""
-    try:
-        rows = await store.saga_rows(saga_id=UUID(named))
-    except ValueError:
-        rows = await store.saga_rows(key=named)
-    if not rows:
-        raise SagaNotFound(
-            f"expected the id or key of a saga, got {named!r}; there is none such in this namespace. A saga is known "
-            "once a worker has taken its start event"
-        )
-    if len(rows) > 1:
-        ids = ", ".join(f"{row.saga_id} ({row.saga})" for row in rows)
-        raise SagaNotFound(f"expected one saga of the key {named!r}, got several: {ids}; name one by its id")
-    return rows[0]
+    """The saga of this id or key. Raises `SagaNotFound`, `SeveralSagas`."""
+    return await Queries(store).find(named)

@@ -71,6 +71,25 @@ class SagaRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Which:
+    """Some sagas: all of them, unless a field says which. `status` is as it is now."""
+
+    saga: str | None = None
+    definition: int | None = None
+    key: str | None = None
+    status: str | None = None
+
+    def holds(self, row: SagaRow) -> bool:
+        """Whether the saga is one of them."""
+        return (
+            self.saga in (None, row.saga)
+            and self.definition in (None, row.definition)
+            and self.key in (None, row.key)
+            and self.status in (None, str(row.status))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that could not be handled, with the reason; kept in the store, and told on `ns.dead.<where>`."""
 

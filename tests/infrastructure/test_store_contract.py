@@ -16,7 +16,16 @@ from amends.domain.errors import UnreadableEvent
 from amends.domain.history import verify
 from amends.infrastructure.broker import Mark
 from amends.infrastructure.memory.store import MemoryStore
-from amends.infrastructure.ports import Commit, Handled, Held, Incoming, KeysTaken, MissingVersion, Unclaimed
+from amends.infrastructure.ports import (
+    Commit,
+    Handled,
+    Held,
+    Incoming,
+    KeysTaken,
+    MissingVersion,
+    Unclaimed,
+    Which,
+)
 from amends.infrastructure.postgres.store import PostgresStore, migrate_store
 from amends.infrastructure.shapes import ShapeDiffers
 from tests.conftest import DatabaseFrom
@@ -580,3 +589,38 @@ async def test_held_messages_come_back_as_they_were(store: AnyStore) -> None:
     waiting = replace(held("m1", uuid4()), message=message)
     await store.commit(Commit(held=[waiting]))
     assert await store.take_held(HELD_HERE, 1) == [waiting]
+
+
+async def test_a_walk_goes_through_the_sagas_in_the_order_of_ids(store: AnyStore) -> None:
+    sagas = [started(f"o{n}") for n in range(5)]
+    await store.commit(new(*sagas))
+    ids = sorted(saga.id for saga in sagas)
+    first = await store.walk(Which(), None, 3)
+    rest = await store.walk(Which(), first[-1].saga_id, 3)
+    assert [row.saga_id for row in (*first, *rest)] == ids
+    assert not await store.walk(Which(), ids[-1], 3)
+
+
+async def test_a_walk_takes_only_the_sagas_that_are_wanted(store: AnyStore) -> None:
+    order, trip = started("o1"), started("t1", saga="trip")
+    await store.commit(new(order, trip))
+    await store.commit(Commit(quarantined={uuid4(): "undecidable before its first event"}))
+    for which, expected in [
+        (Which(), {"o1", "t1"}),
+        (Which(saga="trip"), {"t1"}),
+        (Which(definition=1, key="o1"), {"o1"}),
+        (Which(definition=2), set()),
+        (Which(status="running"), {"o1", "t1"}),
+        (Which(saga="order", status="completed"), set()),
+    ]:
+        assert {row.key for row in await store.walk(which, None, 10)} == expected, which
+
+
+async def test_the_histories_of_a_batch_of_sagas_and_why_one_cannot_be_read(store: AnyStore) -> None:
+    order, strange, unknown = started("o1"), Stranger(uuid4()), uuid4()
+    strange.append([started("o2").collect_events()[0].event])
+    await store.commit(new(order, strange))
+    found = await store.histories([order.id, strange.id, unknown])
+    assert found[order.id] == await store.history(order.id)
+    assert isinstance(found[strange.id], UnreadableEvent)
+    assert found[unknown] == []

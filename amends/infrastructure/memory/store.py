@@ -9,6 +9,7 @@ from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
+from amends.domain.errors import UnreadableEvent
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read
 from amends.domain.state import Status
@@ -27,6 +28,7 @@ from amends.infrastructure.ports import (
     Quarantined,
     SagaRow,
     Unclaimed,
+    Which,
 )
 from amends.infrastructure.shapes import compare, plain
 from amends.infrastructure.storable import storable
@@ -187,6 +189,16 @@ class MemoryStore:
         """The events of one saga. Raises UnreadableEvent."""
         return [_read(each) for each in self._events.get(saga_id, [])]
 
+    async def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
+        """The events of each of these sagas, or why they cannot be read."""
+        found: dict[UUID, list[Recorded] | Exception] = {}
+        for saga_id in saga_ids:
+            try:
+                found[saga_id] = await self.history(saga_id)
+            except UnreadableEvent as error:
+                found[saga_id] = error
+        return found
+
     async def recorded_since(
         self, since: datetime, types: Collection[str], after: int, limit: int
     ) -> list[tuple[int, Recorded]]:
@@ -215,6 +227,15 @@ class MemoryStore:
             and saga_id in (None, each.row.saga_id)
         ]
         return sorted(rows, key=lambda row: (row.saga, row.key, row.saga_id))[:limit]
+
+    async def walk(self, which: Which, after: UUID | None, limit: int) -> Sequence[SagaRow]:
+        """Those that have a history, in the order of their ids; `after` is the last of the page before."""
+        rows = [
+            each.row
+            for each in self._sagas.values()
+            if which.holds(each.row) and each.row.version and (after is None or each.row.saga_id > after)
+        ]
+        return sorted(rows, key=lambda row: row.saga_id)[:limit]
 
     async def counts(self) -> Mapping[tuple[str, str], int]:
         """How many sagas there are by type and status."""

@@ -12,6 +12,7 @@ from eventsourcing.persistence import EventStore, InfrastructureFactory, Mapper
 from eventsourcing.utils import Environment, EnvType
 
 from amends.domain.aggregate import SagaAggregate
+from amends.domain.errors import UnreadableEvent
 from amends.domain.history import Recorded
 from amends.infrastructure.postgres.batch import Batch
 from amends.infrastructure.postgres.datastore import SagaDatastore
@@ -69,6 +70,18 @@ class SagaRepository(Repository[UUID]):
     def history(self, saga_id: UUID) -> list[Recorded]:
         """The events of one saga. Raises UnreadableEvent."""
         return [self._read(event) for event in self._recorder.select_many([saga_id])]
+
+    def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
+        """The events of each of these sagas, or why they cannot be read."""
+        found: dict[UUID, list[Recorded] | Exception] = {id_: [] for id_ in saga_ids}
+        stored = self._recorder.select_many(saga_ids)
+        for saga_id, events in groupby(stored, lambda event: event.originator_id):
+            assert isinstance(saga_id, UUID)
+            try:
+                found[saga_id] = [self._read(event) for event in events]
+            except UnreadableEvent as error:
+                found[saga_id] = error
+        return found
 
     def _read(self, stored: Any) -> Recorded:
         recorded = self.event_store.mapper.to_domain_event(stored)

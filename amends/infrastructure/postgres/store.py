@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -28,6 +29,7 @@ from amends.infrastructure.ports import (
     Quarantined,
     SagaRow,
     Unclaimed,
+    Which,
 )
 from amends.infrastructure.postgres.application import SagaApplication
 from amends.infrastructure.postgres.batch import QUERIES, Batch, as_stored, columns_of
@@ -164,6 +166,10 @@ class PostgresStore:
         """The events of one saga. Raises UnreadableEvent."""
         return await self._patience.run(self.application.repository.history, saga_id)
 
+    async def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
+        """The events of each of these sagas, or why they cannot be read, in one query."""
+        return await self._patience.run(self.application.repository.histories, saga_ids)
+
     async def recorded_since(
         self, since: datetime, types: Collection[str], after: int, limit: int
     ) -> list[tuple[int, Recorded]]:
@@ -184,6 +190,11 @@ class PostgresStore:
         """Sagas by any of type, key and id, in the order of type and key."""
         arguments = {"saga": saga, "key": key, "saga_id": saga_id, "limit": limit}
         return [SagaRow(*row) for row in await self._query("saga_rows", arguments)]
+
+    async def walk(self, which: Which, after: UUID | None, limit: int) -> Sequence[SagaRow]:
+        """Those that have a history, in the order of their ids; `after` is the last of the page before."""
+        arguments = {**asdict(which), "after": after, "limit": limit}
+        return [SagaRow(*row) for row in await self._query("walk", arguments)]
 
     async def counts(self) -> Mapping[tuple[str, str], int]:
         """How many sagas there are by type and status."""

@@ -1,0 +1,133 @@
+"""Every question that can be asked about sagas, free of any face: command line, HTTP and the rest ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from uuid import UUID
+
+from amends.domain.errors import AmendsError, UnreadableEvent
+from amends.domain.events import JsonObject
+from amends.domain.evolve import fold
+from amends.domain.history import Recorded
+from amends.infrastructure.ports import SagaRow, Which
+from amends.projections.histories import EVERY, Histories
+from amends.projections.story import standing, story, unreadable
+from amends.projections.travel.facts import Change, changes, facts
+from amends.projections.travel.moments import Moment, Past, as_of
+from amends.projections.travel.replaying import Played, replay
+from amends.projections.travel.system import Census, census
+
+
+class SagaNotFound(AmendsError):
+    """There is no saga of this id or key."""
+
+
+class SeveralSagas(AmendsError):
+    """Sagas of several types have this key."""
+
+
+class Queries:
+    """Answers from the event store. A saga is named by its id, or by its business key."""
+
+    def __init__(self, store: Histories) -> None:
+        self._store = store
+
+    async def find(self, named: str) -> SagaRow:
+        """The saga of this id or key. Raises `SagaNotFound`, `SeveralSagas`."""
+        try:
+            rows = await self._store.saga_rows(saga_id=UUID(named))
+        except ValueError:
+            rows = await self._store.saga_rows(key=named)
+        if not rows:
+            raise SagaNotFound(
+                f"expected the id or key of a saga, got {named!r}; there is none such in this namespace. A saga is "
+                "known once a worker has taken its start event"
+            )
+        if len(rows) > 1:
+            ids = ", ".join(f"{row.saga_id} ({row.saga})" for row in rows)
+            raise SeveralSagas(
+                f"expected one saga of the key {named!r}, got several: {ids}; name one by its id"
+            )
+        return rows[0]
+
+    async def recorded(self, named: str) -> list[Recorded]:
+        """The history of a saga. Raises `SagaNotFound`, `SeveralSagas`, `UnreadableEvent`."""
+        row = await self.find(named)
+        history = await self._store.history(row.saga_id)
+        if not history:
+            raise SagaNotFound(
+                f"saga {row.saga_id} has no history: it could not be decided at its very start, and is in quarantine"
+            )
+        return history
+
+    async def standing(self, named: str) -> JsonObject:
+        """Where a saga stands, what it waits for and since when, and why it stands still, if it does.
+
+        Raises `SagaNotFound`, `SeveralSagas`.
+        """
+        row = await self.find(named)
+        return {**await self._standing(row), **await self._standstill(row)}
+
+    async def stood(self, named: str, when: Moment) -> JsonObject:
+        """Where a saga stood at a version or an instant. Raises as `state`."""
+        past = as_of(await self.recorded(named), when)
+        steps = await self._steps(past.state.saga, past.state.definition)
+        return {**standing(past.state, past.version, steps), "quarantine": None, "version_missing": False}
+
+    async def _standing(self, row: SagaRow) -> JsonObject:
+        try:
+            recorded = await self._store.history(row.saga_id)
+        except UnreadableEvent:
+            recorded = []
+        state = fold((item.event for item in recorded), row.saga_id)
+        if state is None:
+            return unreadable(row.saga_id, row.saga, row.definition, row.key, row.status, row.version)
+        return standing(state, len(recorded), await self._steps(row.saga, row.definition))
+
+    async def _standstill(self, row: SagaRow) -> JsonObject:
+        """It is in quarantine, or no running worker holds its version."""
+        told = next(iter(await self._store.quarantined(saga_id=row.saga_id)), None)
+        missing = {(each.saga, each.definition) for each in await self._store.workers.missing()}
+        quarantine = told and {
+            "since": told.since.isoformat(),
+            "error": told.error,
+            "after_event": told.version,
+            "held": told.held,
+        }
+        return {"quarantine": quarantine, "version_missing": (row.saga, row.definition) in missing}
+
+    async def _steps(self, saga: str, definition: int) -> list[str]:
+        shapes = {(shape["saga"], shape["version"]): shape for shape in await self._store.shapes()}
+        return [step["name"] for step in shapes.get((saga, definition), {}).get("steps", ())]
+
+    async def story(self, named: str) -> list[JsonObject]:
+        """Every event of a saga. Raises as `recorded`."""
+        return story(await self.recorded(named))
+
+    async def state(self, named: str, when: Moment | None = None) -> Past:
+        """The state of a saga at a version or an instant.
+
+        Raises `BeyondTheEnd`, `BeforeTheStart`, and as `recorded`.
+        """
+        return as_of(await self.recorded(named), when)
+
+    async def difference(self, named: str, before: Moment, after: Moment) -> list[Change]:
+        """What became different between two moments, in either order. Raises as `state`."""
+        history = await self.recorded(named)
+        return changes(as_of(history, before).state, as_of(history, after).state)
+
+    async def replay(self, named: str) -> Iterable[Played]:
+        """A saga's history event by event, with what each changed. Raises as `recorded`."""
+        return replay(await self.recorded(named))
+
+    async def census(
+        self, when: datetime, which: Which = EVERY, progress: Callable[[], None] = lambda: None
+    ) -> Census:
+        """How many sagas were where at an instant."""
+        return await census(self._store, when, which, progress)
+
+
+def state_as_json(past: Past) -> JsonObject:
+    """A state with its version."""
+    return {"version": past.version, **facts(past.state)}
