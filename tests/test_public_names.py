@@ -27,7 +27,7 @@ PUBLIC = {
         "on_rejected", "on_timeout", "publish", "send", "starts", "step", "timeout", "wait_for",
     },
     "amends.participant": {"Failed", "Participant", "Rejected", "Tx"},
-    "amends.testing": set[str](),
+    "amends.testing": {"Asked", "BadScript", "SagaTest", "Scenario"},
 }  # fmt: skip
 
 FOR_PARTICIPANTS = {"Command", "Done", "Event", "Failed", "Participant", "Rejected", "Settings", "Tx"}

@@ -65,6 +65,14 @@ class MemoryBroker:
         """A publisher; `window` is not used, and a subject without a stream is refused at once."""
         return MemoryPublisher(self)
 
+    def redeliver(self) -> None:
+        """Deliver again what is not acknowledged, as when the time for that is over."""
+        now = self._clock.now()
+        for stream in self._streams.values():
+            for consumer in stream.consumers.values():
+                consumer.pending = dict.fromkeys(consumer.pending, now)
+        self._news()
+
     def lose(self, stream: str) -> None:
         """The broker loses this stream and its consumers, as when its store is deleted."""
         del self._streams[stream]
