@@ -8,21 +8,13 @@ from uuid import UUID
 
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded
-from amends.infrastructure.ports import MissingVersion, Quarantined, SagaRow, Which
+from amends.infrastructure.ports import Quarantined, SagaRow, Which, Workers
 
 BATCH: Final = 200
 """Sagas whose histories are in memory at a time."""
 
 
 EVERY: Final = Which()
-
-
-class Workers(Protocol):
-    """The workers that run."""
-
-    async def missing(self) -> Sequence[MissingVersion]:
-        """The versions of unfinished sagas that no running worker holds."""
-        ...
 
 
 class Histories(Protocol):
