@@ -209,7 +209,8 @@ class EmbeddedSystem:
 
     def quarantined(self, saga: UUID) -> str:
         """Why the saga could not be decided."""
-        return str(self._background.run(self._store.quarantined()).get(saga, ""))
+        told = self._background.run(self._store.quarantined(saga_id=saga))
+        return str(told[0].error) if told else ""
 
     def close(self) -> None:
         """Stop the worker, and disconnect."""

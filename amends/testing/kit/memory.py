@@ -106,7 +106,8 @@ class MemorySystem:
 
     def quarantined(self, saga: UUID) -> str:
         """Why the saga could not be decided."""
-        return self._stepper.complete(self._stepper.store.quarantined()).get(saga, "")
+        told = self._stepper.complete(self._stepper.store.quarantined(saga_id=saga))
+        return told[0].error if told else ""
 
     def close(self) -> None:
         """Kill the worker."""

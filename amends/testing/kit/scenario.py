@@ -242,7 +242,7 @@ class Scenario:
 
     def answer(self, message: Incoming, command: type[Command[Any]], answer: Answer, times: int) -> None:
         """Publish an answer, each time as a message of its own."""
-        writer = Writer(self._system.namespace, command.subject.partition(".")[0], wire.MAX_BODY)
+        writer = Writer(self._system.namespace, command.subject.partition(".")[0], wire.MAX_MESSAGE)
         subjects = wire.reply_subjects(command.subject, command.reply_type().subject)
         reply = writer.reply(message, answer, subjects, self._system.now())
         for _ in range(times):
