@@ -58,8 +58,9 @@ def test_nothing_can_be_started_where_nothing_was_ever_run(bare: Shell) -> None:
 
 
 def test_an_input_that_is_no_start_event_is_a_dead_letter_and_others_go_on(shell: Shell) -> None:
-    wrong = shell.start("wrong", "no such fate")
-    assert wrong.status == 0  # the type's code is not here: only the worker can tell
+    waited = shell.start("wrong", "no such fate", "--wait")
+    assert waited.status == 1
+    assert "NotStarted: expected a Asked as JSON; fate: Input should be " in waited.complaint
     assert shell.start("after-it", "fine", "--wait").out.split()[1:] == ["completed"]
     assert shell.amends("show", "wrong").status == 1
 
