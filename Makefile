@@ -7,10 +7,10 @@ ARGS   ?=
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check simulate format lock bench clean
+.PHONY: help demo test check simulate mutations format lock bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 $(READY): pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -35,6 +35,9 @@ check: $(READY) ## Lint, format, strict types, direction of imports
 
 simulate: $(READY) ## Simulate whole systems with faults from a seed, until an invariant breaks or Ctrl-C (ARGS="--sagas 100000")
 	$(BIN)/amends simulate $(ARGS)
+
+mutations: $(READY) ## Play deliberate bugs until the simulator or a property test finds each (ARGS="tombstone")
+	$(BIN)/python tests/mutations/run.py $(ARGS)
 
 bench: $(READY) ## Sagas per second on this machine, beside what PostgreSQL and JetStream take alone (ARGS="--orders 5000")
 	$(BIN)/python benchmarks/orders.py $(ARGS)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from amends.client import Client, NotFinished, NotStarted
+    from amends.client import Client, NotFinished
     from amends.domain.announce import announce
     from amends.domain.errors import ActionRefused, AmendsError, NoReply
     from amends.domain.foreign import Foreign
@@ -44,7 +44,6 @@ __all__ = [
     "Foreign",
     "NoReply",
     "NotFinished",
-    "NotStarted",
     "Participant",
     "ProcessManager",
     "Rejected",
@@ -82,7 +81,6 @@ _HOMES = {
     "Foreign": "amends.domain.foreign",
     "NoReply": "amends.domain.errors",
     "NotFinished": "amends.client",
-    "NotStarted": "amends.client",
     "Participant": "amends.participant",
     "ProcessManager": "amends.domain.handlers.manager",
     "Rejected": "amends.participant",

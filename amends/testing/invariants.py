@@ -52,7 +52,17 @@ def of_history(definition: Definition, history: Sequence[Recorded]) -> list[str]
     """What is broken in the history: invariants 6 to 9, 13 and 15."""
     ledger = Ledger()
     broken = [each for recorded in history for each in of_event(definition, ledger, recorded.event)]
-    return [*broken, *_of_order(history)]
+    return [*broken, *of_rest(definition, ledger), *_of_order(history)]
+
+
+def of_rest(definition: Definition, ledger: Ledger) -> list[str]:
+    """What is broken when a decision is over: a saga that is compensated has nothing left to compensate."""
+    if ledger.status != "compensated":
+        return []
+    open_ = (
+        step.name for step in definition.steps if step.compensation and not ledger.step(step.name).settled
+    )
+    return [f"6: compensated, and {name} happened after all" for name in open_]
 
 
 def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent, *, timed: bool = True) -> list[str]:

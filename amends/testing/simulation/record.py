@@ -10,17 +10,18 @@ from pydantic_core import to_json
 from amends.domain import events as e
 from amends.domain.definition import Definition
 from amends.domain.evolve import evolve
+from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.history import Recorded, previous_of, read
 from amends.domain.state import SagaState
 from amends.domain.wire import Direction
-from amends.testing.invariants import of_event, of_ledger_wake_up
+from amends.testing.invariants import of_event, of_ledger_wake_up, of_rest
 from amends.testing.ledger import Ledger
 
 
 class Record:
     """What the events of one saga say. `keys` are the forward keys of its rounds."""
 
-    def __init__(self, saga_id: UUID, definition: Definition) -> None:
+    def __init__(self, saga_id: UUID, definition: AnyDefinition) -> None:
         self.id = saga_id
         self.definition = definition
         self.history: list[Recorded] = []
@@ -34,18 +35,25 @@ class Record:
         """Its type and key."""
         return f"{self.definition.name} {self.state.key}" if self.state else str(self.id)
 
+    @property
+    def plan(self) -> Definition:
+        """Its steps, which a handler-style definition makes up as it goes."""
+        if isinstance(self.definition, ManagerDefinition):
+            return self.definition.plan(self.state)
+        return self.definition
+
     def add(self, recorded: Recorded) -> list[str]:
         """What is broken in one more event: invariants 6 to 9, 13 and 15."""
         item = read(recorded.originator_id, recorded.originator_version, recorded.topic, recorded.stored)
         event, last = item.event, self.history[-1] if self.history else None
-        broken = of_event(self.definition, self.ledger, event)
+        self.state = evolve(self.state, event, self.id)
+        broken = of_event(self.plan, self.ledger, event)
         if item.originator_version != len(self.history) + 1:
             broken.append(f"13: version {item.originator_version} follows {len(self.history)}")
         if previous_of(item.stored) != (last.digest if last else ""):
             broken.append(f"13: version {item.originator_version} does not chain")
         if last is not None and event.at < last.event.at:
             broken.append("13: time goes back")
-        self.state = evolve(self.state, event, self.id)
         self.history.append(item)
         if isinstance(event, e.CommandRecorded):
             self._command(event)
@@ -56,6 +64,7 @@ class Record:
         broken = [] if live == self.state else ["14: the live state is not the fold of the stored bytes"]
         assert self.state is not None
         broken += of_ledger_wake_up(self.state, self.ledger)
+        broken += of_rest(self.plan, self.ledger)
         if wake_up != self.state.wake_up:
             broken.append(f"12: the store wakes it at {wake_up}, its history says {self.state.wake_up}")
         return [f"{each} ({self.name})" for each in broken]

@@ -12,11 +12,15 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
 from amends.domain.checking import check
-from amends.domain.definition import Asking, Definition, StepDefinition
+from amends.domain.correlation import Correlation
+from amends.domain.definition import ASKS_NOBODY, Asking, Definition, StepDefinition, listened
 from amends.domain.errors import AmendsError
+from amends.domain.handlers.definition import AnyDefinition
+from amends.domain.handlers.manager import ProcessManager
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.saga import Saga
+from amends.domain.waiting import Silence, Waiting
 from amends.infrastructure.chance import Dice
 
 RANDOM: Final = "random"
@@ -32,6 +36,18 @@ class UnknownScenario(AmendsError):
 
 class Began(Event, subject="random.began"):
     """Starts a made-up saga."""
+
+    key: str
+
+
+class Agreed(Event, subject="random.agreed"):
+    """What a made-up saga may wait for."""
+
+    key: str
+
+
+class Declined(Event, subject="random.declined"):
+    """What may come instead."""
 
     key: str
 
@@ -61,15 +77,15 @@ class Undo(Command[Undid], subject="service.undo"):
 
 
 @lru_cache
-def found(package: str) -> Mapping[str, Sequence[Definition]]:
+def found(package: str) -> Mapping[str, Sequence[AnyDefinition]]:
     """The definitions in all modules of this package by saga type; some types are there in several variants.
 
     Raises `ModuleNotFoundError`.
     """
-    types: dict[str, list[Definition]] = {}
+    types: dict[str, list[AnyDefinition]] = {}
     for module in _modules(package):
         for value in vars(module).values():
-            if isclass(value) and issubclass(value, Saga) and value is not Saga:
+            if isclass(value) and issubclass(value, (Saga, ProcessManager)) and "definition" in vars(value):
                 variants = types.setdefault(value.definition.name, [])
                 if value.definition not in variants:
                     variants.append(value.definition)
@@ -88,14 +104,14 @@ def scenarios(package: str) -> list[str]:
     return [*found(package), RANDOM]
 
 
-def draw(dice: Dice, package: str, names: Sequence[str]) -> list[Definition]:
+def draw(dice: Dice, package: str, names: Sequence[str]) -> list[AnyDefinition]:
     """One to three saga types out of these scenarios; without names, all there are. Raises `UnknownScenario`."""
     known = scenarios(package)
     for name in names:
         if name not in known:
             raise UnknownScenario(f"expected a scenario out of {', '.join(known)}; got {name!r}")
     chosen = sorted({dice.choice(names or known) for _ in range(dice.randint(1, 3))})
-    definitions: list[Definition] = []
+    definitions: list[AnyDefinition] = []
     for name in chosen:
         if name == RANDOM:
             definitions += [made_up(dice, f"random{number}") for number in range(dice.randint(1, 2))]
@@ -113,17 +129,30 @@ def made_up(dice: Dice, name: str) -> Definition:
         for at in range(count)
     )
     deadline = dice.choice((None, _SECOND * 15, _SECOND * 60, _SECOND * 3600))
-    definition = Definition(name, 1, ("key",), Began, deadline, steps, lambda _: SimpleNamespace())
+    listens = listened(steps)
+    definition = Definition(name, 1, ("key",), Began, deadline, steps, lambda _: SimpleNamespace(), listens)
     check(definition)
     return definition
 
 
 def _step(dice: Dice, name: str, after: tuple[str, ...], *, pivot: bool, compensable: bool) -> StepDefinition:
+    if not pivot and dice.random() < _SELDOM:
+        return _waiting(dice, name, after, before_pivot=compensable)
     seldom = dice.random() < _SELDOM, dice.random() < _SELDOM, dice.random() < _SELDOM
     forward = _asking(dice, None if seldom[0] else Do(step=name), Do)
     undo = _asking(dice, None if seldom[1] else Undo(step=name), Undo)
     compensation = undo if compensable and not seldom[2] else None
     return StepDefinition(name, forward, compensation, pivot, after)
+
+
+def _waiting(dice: Dice, name: str, after: tuple[str, ...], *, before_pivot: bool) -> StepDefinition:
+    wait = Waiting(
+        event=Correlation(Agreed, ("key",)),
+        timeout=dice.choice((_SECOND * 10, _SECOND * 120)),
+        rejection=dice.choice((None, Correlation(Declined, ("key",)))) if before_pivot else None,
+        on_timeout=None if before_pivot else dice.choice((Silence.SKIP, Silence.PARK)),
+    )
+    return StepDefinition(name, ASKS_NOBODY, None, pivot=False, after=after, wait=wait)
 
 
 def _asking(dice: Dice, command: Command[Any] | None, kind: type[Command[Any]]) -> Asking:

@@ -2,57 +2,64 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-
-from amends.domain.definition import Definition
+from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.messages import Command, Event
-from amends.infrastructure.chance import Dice
+from amends.domain.wire import Direction
 from amends.participant.errors import Failed, Rejected
 from amends.participant.handlers import Handler, Handlers
 from amends.participant.requests import Request
-from amends.testing.exploring.samples import samples
 from amends.testing.invariants import Deed, Fact
 from amends.testing.services import Connection
 from amends.testing.simulation.faults import Chance, Fault
+from amends.testing.simulation.world import every
 
 
 class Services(Handlers):
     """The handlers of all commands of these definitions, as one participant.
 
-    A step may have several commands and one compensation; the compensation undoes the one of its own service, and
-    those of other services are left unanswered, as by a service that nobody has connected yet.
+    A step may have several commands and one compensation; those of another service than the compensation's are left
+    unanswered, as by a service that nobody has connected yet. `action` tells which forward command opened a key.
     """
 
-    def __init__(self, definitions: Iterable[Definition], chance: Chance) -> None:
+    def __init__(
+        self, definitions: Iterable[AnyDefinition], chance: Chance, action: Callable[[str], str]
+    ) -> None:
         super().__init__()
         self._chance = chance
-        self._known: set[tuple[str, bool]] = set()
+        self._action = action
+        self._commands: dict[str, type[Command[Any]]] = {}
+        self._answered: set[str] = set()
         for definition in definitions:
+            if isinstance(definition, ManagerDefinition):
+                self._answer(definition.sends.values(), ())
+                continue
             for step in definition.steps:
-                undoing = step.compensation.commands if step.compensation else ()
-                answering = [each for each in step.forward.commands if _may_answer(each, undoing)]
-                for command in answering:
-                    self._add(command, None)
-                for command in undoing:
-                    self._add(command, answering[0])
+                self._answer(step.forward.commands, step.compensation.commands if step.compensation else ())
+
+    def subjects(self) -> list[str]:
+        """The subjects of all commands that are answered."""
+        return sorted(self._answered)
 
     def find(self, request: Request) -> Handler:
-        """The handler, knowing the key that it works on: it notes its effects under it."""
-        handler = super().find(request)
+        """A handler that knows the key which it works on: it notes its effects under it."""
+        undoes = None
+        if request.direction is Direction.COMPENSATE:
+            undoes = self._commands[self._action(request.forward_key)]
+        handler = Handler(self._commands[request.subject], undoes, _unbound)
         return replace(handler, run=partial(self._run, request, handler))
 
-    def _add(self, command: type[Command[Any]], undoes: type[Command[Any]] | None) -> None:
-        known = (command.subject, undoes is None)
-        if known not in self._known:
-            self._known.add(known)
-            self.add(Handler(command, undoes, _unbound))
+    def _answer(self, doing: Iterable[type[Command[Any]]], undoing: Iterable[type[Command[Any]]]) -> None:
+        services = {_service(command) for command in undoing}
+        for command in (*doing, *undoing):
+            self._commands[command.subject] = command
+            if not services or _service(command) in services:
+                self._answered.add(command.subject)
 
     async def _run(self, request: Request, handler: Handler, command: object, tx: Any) -> Event:
         connection: Connection = tx
@@ -66,27 +73,12 @@ class Services(Handlers):
         await connection.process.gate("service.handled")
         if self._chance.strikes(Fault.SERVICE, 0.2):
             raise RuntimeError("the dice break the handler after its work")
-        return handler.command.reply_type().model_validate(_plainest(handler.command.reply_type()))
+        return handler.command.reply_type().model_validate(every(handler.command.reply_type())[0])
 
 
 async def _unbound(command: object, tx: object) -> Event:
     raise AssertionError("bound to its request by `find`")
 
 
-def _may_answer(command: type[Command[Any]], undoing: Sequence[type[Command[Any]]]) -> bool:
-    service = command.subject.partition(".")[0]
-    return not undoing or service in {each.subject.partition(".")[0] for each in undoing}
-
-
-def body(dice: Dice, kind: type[BaseModel], **fields: object) -> bytes:
-    """A message of this type as JSON, some of its choices made by the dice, with these fields."""
-    return json.dumps({**dice.choice(_every(kind)), **fields}).encode()
-
-
-@lru_cache
-def _every(kind: type[BaseModel]) -> Sequence[dict[str, Any]]:
-    return samples(kind)
-
-
-def _plainest(kind: type[BaseModel]) -> dict[str, Any]:
-    return _every(kind)[0]
+def _service(command: type[Command[Any]]) -> str:
+    return command.subject.partition(".")[0]

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
-from amends.domain.definition import Definition
-from amends.domain.errors import ActionRefused
-from amends.domain.inputs import Action, Cancel, Resume, Suspend
+from amends.domain.handlers.definition import AnyDefinition
 from amends.infrastructure.chance import Dice
-from amends.infrastructure.ports import Outgoing
-from amends.process_managers.acting import act
 from amends.process_managers.registry import Registry
-from amends.testing.processes import Process
 from amends.testing.services import ServiceDatabase
 from amends.testing.simulation.faults import EVERY, Chance, Fault, Trouble
+from amends.testing.simulation.people import People
 from amends.testing.simulation.ports import WatchedBroker, WatchedStore
 from amends.testing.simulation.scenarios import draw
-from amends.testing.simulation.services import Services, body
+from amends.testing.simulation.services import Services
 from amends.testing.simulation.watch import Watch
+from amends.testing.simulation.world import Occasion, World
 from amends.testing.stepper import Stepper
 from amends.testing.virtual_time import EPOCH
 
@@ -76,7 +72,7 @@ class Simulation:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.dice = Dice(plan.seed)
-        self.definitions: Sequence[Definition] = draw(self.dice, plan.package, plan.scenarios)
+        self.definitions: Sequence[AnyDefinition] = draw(self.dice, plan.package, plan.scenarios)
         self.chance = Chance(self.dice, Trouble.drawn(self.dice, plan.faults))
         self.registry = Registry(self.definitions)
         self.watch = Watch(self.registry, "sim")
@@ -91,17 +87,17 @@ class Simulation:
         self.watch.keeps = self.store.keeps
         self.database = ServiceDatabase(self.stepper.clock)
         self.database.committed = self.watch.served
-        self.services = Services(self.definitions, self.chance)
+        self.services = Services(self.definitions, self.chance, self.watch.action)
         self.faulty_until = timedelta(minutes=plan.minutes)
         self._programs = [
             *(f"worker-{number}" for number in range(1, self.dice.randint(1, 3) + 1)),
             *(f"services-{number}" for number in range(1, self.dice.randint(1, 2) + 1)),
         ]
         self._restarts: dict[str, timedelta] = {}
-        self._starts = self._plan_starts()
-        self._published: list[Outgoing] = []
-        self._people = 0
-        self._suspended: dict[UUID, timedelta] = {}
+        self.people = People(self.stepper, self.registry, self.watch, self.chance)
+        self.world = World(self.definitions, "sim", self.chance)
+        self._occasions = self.world.occasions(plan.sagas, self.faulty_until * 0.7)
+        self._published: list[Occasion] = []
 
     def run(self) -> Result:
         """Play it to its end, or until an invariant is broken."""
@@ -145,8 +141,8 @@ class Simulation:
         moment = self._next_moment(now)
         self.stepper.loop.move_to(moment)
         self._restart_dead(moment)
-        self._start_sagas(moment)
-        self._resume(moment)
+        self._publish(moment)
+        self.people.resume()
         if moment >= self.faulty_until and not self.chance.calm:
             self._calm()
         return False
@@ -155,7 +151,11 @@ class Simulation:
         """When the next timer falls due; where that is only somebody looking round, when he will find something."""
         waking = (self.broker.next_redelivery(), self.store.next_wake_up)
         moments = [moment - EPOCH for moment in waking if moment is not None]
-        moments += [*self._restarts.values(), *(at for at, _ in self._starts), *self._suspended.values()]
+        moments += [
+            *self._restarts.values(),
+            *(each.at for each in self._occasions),
+            *self.people.resuming.values(),
+        ]
         if not self.chance.calm:
             moments.append(self.faulty_until)
         timer = self.stepper.loop.next_timer
@@ -176,8 +176,8 @@ class Simulation:
             self.stepper.jump(timedelta(seconds=dice.choice((3, 40, 600))))
         if chance.strikes(Fault.LOSS, 0.02):
             self._lose(dice.choice(("commands", "events", "sagas", "dead")))
-        if chance.strikes(Fault.PEOPLE, 0.01) and self.watch.records:
-            self._meddle(dice.choice(list(self.watch.records)))
+        if chance.strikes(Fault.PEOPLE, 0.03):
+            self.people.meddle()
 
     def _lose(self, stream: str) -> None:
         """The stream is gone; who put starts into it has an outbox, and publishes them again."""
@@ -186,41 +186,13 @@ class Simulation:
         if stream == "events":
             again, self._published = self._published, []
             later = self.stepper.loop.now + timedelta(seconds=self.dice.uniform(10, 30))
-            self._starts += [(later, message) for message in again]
-
-    def _meddle(self, saga_id: UUID) -> None:
-        """Somebody acts on a saga."""
-        self._people += 1
-        identity = f"person-{self._people}"
-        kind = self.dice.choice((Cancel, Cancel, Suspend))
-        if kind is Suspend:
-            self._suspended[saga_id] = self.stepper.loop.now + timedelta(seconds=self.dice.uniform(1, 200))
-        self._act(identity, saga_id, kind(identity, "the dice said so", by="somebody"))
-
-    def _resume(self, now: timedelta) -> None:
-        for saga_id in [each for each, until in self._suspended.items() if until <= now]:
-            self._people += 1
-            identity = f"person-{self._people}"
-            del self._suspended[saga_id]
-            self._act(identity, saga_id, Resume(identity, "enough", by="somebody"))
-
-    def _act(self, name: str, saga_id: UUID, action: Action) -> None:
-        async def main(process: Process) -> None:
-            store, publisher = self.stepper.ports(process)
-            try:
-                await act(store, publisher, self.registry, "sim", saga_id, action)
-            except ActionRefused:
-                self.chance.count("refused")
-
-        self.stepper.start(name, main)
+            self._occasions += [replace(occasion, at=later) for occasion in again]
 
     def _calm(self) -> None:
         """From here on nothing goes wrong any more."""
         self.chance.calm = True
         self.stepper.database_clock.ahead = timedelta(0)
-        for saga_id, record in self.watch.records.items():
-            if record.ledger.suspended:
-                self._suspended.setdefault(saga_id, self.stepper.loop.now)
+        self._occasions += self.world.last_word(self.plan.sagas, self.stepper.loop.now)
 
     # Programs and sagas
 
@@ -240,38 +212,21 @@ class Simulation:
             del self._restarts[name]
             self._start(name)
 
-    def _plan_starts(self) -> list[tuple[timedelta, Outgoing]]:
-        starts: list[tuple[timedelta, Outgoing]] = []
-        events = list(dict.fromkeys(definition.start for definition in self.definitions))
-        for number in range(self.plan.sagas):
-            definition = next(d for d in self.definitions if d.start is events[number % len(events)])
-            at = timedelta(seconds=self.dice.uniform(0, self.faulty_until.total_seconds() * 0.7))
-            keys = {name: _value(definition, name, number) for name in definition.key}
-            starts.append((at, self._message(definition, f"start-{number}", keys)))
-            if self.chance.strikes(Fault.PEOPLE, 0.5):
-                again = self.dice.choice((f"start-{number}", f"start-{number}-other"))
-                starts.append((at * 1.1, self._message(definition, again, keys)))
-        return starts
-
-    def _message(self, definition: Definition, identity: str, keys: dict[str, object]) -> Outgoing:
-        content = body(self.dice, definition.start, **keys)
-        return self.stepper.event(definition.start.subject, identity, content)
-
-    def _start_sagas(self, now: timedelta) -> None:
-        due = [message for at, message in self._starts if at <= now]
-        self._starts = [item for item in self._starts if item[0] > now]
-        for message in due:
+    def _publish(self, now: timedelta) -> None:
+        due = [occasion for occasion in self._occasions if occasion.at <= now]
+        self._occasions = [occasion for occasion in self._occasions if occasion.at > now]
+        for occasion in due:
             if self.broker.has("events"):
-                self._published.append(message)
-                self.broker.store(message)
+                self._published.append(occasion)
+                self.broker.store(occasion.message)
             else:
-                self._starts.append((now + timedelta(seconds=5), message))
+                self._occasions.append(replace(occasion, at=now + timedelta(seconds=5)))
 
     # The end
 
     def _is_settled(self) -> bool:
         return (
-            not (self._starts or self._restarts or self._suspended)
+            not (self._occasions or self._restarts or self.people.resuming)
             and all(record.ledger.status in _FINAL for record in self.watch.records.values())
             and self.broker.is_handled
             and self._is_published
@@ -298,8 +253,3 @@ class Simulation:
 
 
 _FINAL: Final = ("completed", "compensated", "failed")
-
-
-def _value(definition: Definition, name: str, number: int) -> object:
-    """A value of the key's field that no other start has."""
-    return number + 1 if definition.start.model_fields[name].annotation is int else f"k{number + 1}"

@@ -14,13 +14,12 @@ from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain import wire
-from amends.domain.decide import UnknownSaga, take_turn
-from amends.domain.definition import Definition, InvalidMessage
-from amends.domain.replies import Uncorrelated
+from amends.domain.correlation import Missing
+from amends.domain.decide import take_turn
+from amends.domain.errors import AmendsError
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.ports import Commit, Incoming, Outgoing
 from amends.participant.requests import Claim
-from amends.process_managers.errors import Unroutable
 from amends.process_managers.registry import Registry
 from amends.process_managers.routing import REPLIES, START, Routed, message_id, route
 from amends.testing.invariants import Deed, Fact, of_effects
@@ -42,6 +41,7 @@ class Watch:
         """Whether broker and database have agreed about the time so far."""
         self.events = 0
         self._commands: dict[str, tuple[UUID, e.CommandRecorded]] = {}
+        self._actions: dict[str, str] = {}
         self._answers: dict[str, str] = {}
         self._unhandled: dict[UUID, dict[str, datetime]] = {}
         self._trace = sha256()
@@ -70,7 +70,7 @@ class Watch:
         if saga_id not in self.records:
             started: e.SagaStarted = events[0].event
             definition = self.registry.get(started.saga, started.definition)
-            assert isinstance(definition, Definition)  # a process manager has no order to check
+            assert definition is not None
             self.records[saga_id] = Record(saga_id, definition)
         return self.records[saga_id]
 
@@ -79,6 +79,8 @@ class Watch:
         unhandled.pop(event.cause, None)
         if isinstance(event, e.CommandRecorded):
             self._commands[str(event.command_id)] = (saga_id, event)
+            if event.direction is Direction.FORWARD:
+                self._actions[str(event.key)] = event.subject
         elif isinstance(event, e.CommandTimedOut) and self.one_clock:
             due = record.expiry(event)
             late = [identity for identity, received in unhandled.items() if received < due]
@@ -103,6 +105,10 @@ class Watch:
     def lost_all(self) -> None:
         """The broker lost all events."""
         self._unhandled.clear()
+
+    def action(self, forward_key: str) -> str:
+        """The subject of the forward command that opened this key."""
+        return self._actions[forward_key]
 
     def _of_command(self, message: Outgoing) -> None:
         known = self._commands.get(message.headers[wire.CE_ID])
@@ -141,9 +147,11 @@ class Watch:
         identity = message_id(message)
         try:
             routed = route(message, self.registry, self.namespace, self.registry.types)
-            undone = isinstance(routed, Routed) and self._would_change(routed, now)
-        except (Unroutable, InvalidMessage, Uncorrelated, UnknownSaga):
-            undone = True
+            undone = (
+                isinstance(routed, Routed) and not _is_ignored(routed) and self._would_change(routed, now)
+            )
+        except (AmendsError, ArithmeticError, LookupError, TypeError, ValueError):
+            undone = True  # it cannot be handled, and must be kept
         if undone and not self.keeps(identity):
             self.broken.append(f"11: {message.subject} {identity} was acknowledged, and is nowhere")
         self.lost(message)
@@ -182,5 +190,11 @@ class Watch:
             facts = [fact for key in record.keys for fact in self.facts.get(key, ())]
             self.broken += [
                 f"{each} ({record.name})"
-                for each in of_effects(record.definition, record.history, facts, quiet=quiet)
+                for each in of_effects(record.plan, record.history, facts, quiet=quiet)
             ]
+
+
+def _is_ignored(routed: Routed) -> bool:
+    """Whether it may be nowhere: an event that nobody waits for, or whose saga only a key learnt on the way tells."""
+    correlation = routed.correlation
+    return routed.sought is not None or (correlation is not None and correlation.missing is Missing.IGNORE)

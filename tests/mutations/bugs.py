@@ -1,0 +1,173 @@
+"""Deliberate bugs: each must be found by the simulator or by a property test. `run.py` plays them."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Bug(NamedTuple):
+    """In `file`, the text `old` occurs once; with `new` in its place, `why` no longer holds."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    why: str
+
+
+BUGS: Final = (
+    Bug(
+        "compensates in forward order",
+        "amends/domain/planning.py",
+        "left.isdisjoint(graph.after[step.name])",
+        "left.isdisjoint(step.after)",
+        "A step is compensated only after everything that came after it is settled.",
+    ),
+    Bug(
+        "does not compensate an ambiguous step",
+        "amends/domain/state.py",
+        "return self.succeeded or self.happened_late or (ended and not self.rejected)",
+        "return self.succeeded or self.happened_late",
+        "A step that was given up with a command recorded and no `rejected` is compensated.",
+    ),
+    Bug(
+        "takes a new idempotency key for each attempt",
+        "amends/domain/turn.py",
+        "            key=round_.key,\n",
+        "            key=idempotency_key(self._saga_id, step, direction, 100 + number),\n",
+        "The key is the same for every attempt.",
+    ),
+    Bug(
+        "gives up steps after the pivot, and compensates",
+        "amends/domain/planning.py",
+        "direction is Direction.FORWARD and step.name not in turn.definition.graph.after_pivot",
+        "direction is Direction.FORWARD",
+        "After the pivot a saga only goes forward.",
+    ),
+    Bug(
+        "guesses about a pivot that did not answer",
+        "amends/domain/planning.py",
+        "    elif step.pivot:\n",
+        "    elif step.pivot and step.compensation:\n",
+        "A pivot whose retries are used up is closed.",
+    ),
+    Bug(
+        "turns back while the pivot is out",
+        "amends/domain/planning.py",
+        "if pivot is not None and turn.state.step(pivot.name).forward.open:",
+        "if pivot is not None and turn.state.step(pivot.name).close.rounds:",
+        "Deadline or cancel while the pivot's command is out lead to `close`.",
+    ),
+    Bug(
+        "joins branches before all of them are done",
+        "amends/domain/planning.py",
+        "done.issuperset(s.after)",
+        "(not s.after or not done.isdisjoint(s.after))",
+        "No forward command before all predecessors are done or skipped.",
+    ),
+    Bug(
+        "goes on while suspended",
+        "amends/domain/planning.py",
+        "moved = not turn.state.suspended",
+        "moved = True",
+        "While a saga is suspended, nothing new is sent.",
+    ),
+    Bug(
+        "takes a repeated start for another one",
+        "amends/domain/decide.py",
+        "start.message_id != state.started_by and ",
+        "",
+        "Starting again with the same start message is a no-op.",
+    ),
+    Bug(
+        "does not reopen for a late success",
+        "amends/domain/replies.py",
+        "    if turn.state.status is Status.COMPENSATED:\n",
+        "    if False:\n",
+        "A late success whose compensation was never sent opens a compensation, even from `compensated`.",
+    ),
+    Bug(
+        "does not chain its history",
+        "amends/domain/aggregate.py",
+        'previous = self._last.digest if self._last else ""',
+        'previous = ""',
+        "Every event carries the hash of the event before it.",
+    ),
+    Bug(
+        "acknowledges before the commit",
+        "amends/process_managers/engine.py",
+        "        if messages or due:\n            await self._deciding.handle(messages, due, until)\n"
+        "        if messages:\n            await self._inbox.acknowledge(messages)\n",
+        "        if messages:\n            await self._inbox.acknowledge(messages)\n"
+        "        if messages or due:\n            await self._deciding.handle(messages, due, until)\n"
+        "        if messages:\n",
+        "A message is acknowledged only after what it caused is committed.",
+    ),
+    Bug(
+        "publishes before the commit",
+        "amends/process_managers/deciding.py",
+        "                lost = await self._store.commit(commit)\n",
+        "                await self.publish([message for _, message in commit.outbox])\n"
+        "                lost = await self._store.commit(commit)\n",
+        "Every published command equals a committed record.",
+    ),
+    Bug(
+        "does not sweep the outbox",
+        "amends/process_managers/engine.py",
+        "left := await self._store.unpublished(self._batch_size, grace)",
+        "left := []",
+        "What a worker committed and could not publish is published by another.",
+    ),
+    Bug(
+        "forgets timers",
+        "amends/process_managers/draft.py",
+        "wake_up=state.wake_up,",
+        "wake_up=None,",
+        "Timers are durable and survive every crash.",
+    ),
+    Bug(
+        "lets timeouts overtake events",
+        "amends/process_managers/engine.py",
+        "until = asked if handled is None else min(handled, asked)",
+        "until = asked",
+        "A timeout fires only when the events received before it fell due have been handled.",
+    ),
+    Bug(
+        "drops what another worker was quicker with",
+        "amends/process_managers/deciding.py",
+        "for saga_id in (*lost, *batch.doubtful)",
+        "for saga_id in batch.doubtful",
+        "A saga that another worker changed is decided again.",
+    ),
+    Bug(
+        "drops the tombstone",
+        "amends/participant/promises.py",
+        "    if key.outcome is None:\n        key.decide(\n            refusal(\n                Outcome.REJECTED,\n"
+        '                "compensated",\n',
+        "    if False:\n        key.decide(\n            refusal(\n                Outcome.REJECTED,\n"
+        '                "compensated",\n',
+        "A compensation leaves a tombstone: a forward command arriving later is rejected.",
+    ),
+    Bug(
+        "does not remember what it did",
+        "amends/participant/promises.py",
+        "    elif request.direction is not Direction.COMPENSATE:\n        key.decide(answer)\n",
+        "    elif request.direction is not Direction.COMPENSATE:\n        pass\n",
+        "One key, at most one effect.",
+    ),
+    Bug(
+        "keeps what a handler did before it failed",
+        "amends/participant/handling.py",
+        "        await savepoint.undo()\n",
+        "        await savepoint.keep()\n",
+        "The handler runs inside a savepoint that `Rejected` and `Failed` roll back.",
+    ),
+    Bug(
+        "acknowledges a command before it is answered",
+        "amends/participant/batches.py",
+        "        recorded = await self._batches.answer(messages)\n",
+        "        await self._inbox.acknowledge(messages)\n"
+        "        recorded = await self._batches.answer(messages)\n",
+        "Answer and effect commit together; the command is acknowledged after that.",
+    ),
+)
