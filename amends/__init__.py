@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from amends.domain.handlers.manager import ProcessManager, on, on_rejected, on_timeout, starts
     from amends.domain.handlers.rejection import Rejection
     from amends.domain.messages import Command, Done, Event
+    from amends.domain.migration import Migration
     from amends.domain.policy import Retry
     from amends.domain.saga import Saga, step
     from amends.domain.wait_for import wait_for
@@ -42,6 +43,7 @@ __all__ = [
     "Event",
     "Failed",
     "Foreign",
+    "Migration",
     "NoReply",
     "NotFinished",
     "Participant",
@@ -79,6 +81,7 @@ _HOMES = {
     "Event": "amends.domain.messages",
     "Failed": "amends.participant",
     "Foreign": "amends.domain.foreign",
+    "Migration": "amends.domain.migration",
     "NoReply": "amends.domain.errors",
     "NotFinished": "amends.client",
     "Participant": "amends.participant",

@@ -12,6 +12,7 @@ from amends.domain.inputs import (
     Abandon,
     Action,
     Cancel,
+    Migrate,
     Release,
     Reschedule,
     Resume,
@@ -84,6 +85,10 @@ class Operating(ABC):
     async def abandon(self, saga_id: UUID, *, reason: str, by: str = "") -> None:
         """End the saga as failed; the event lists every effect left and every key unresolved."""
         await self.act(saga_id, Abandon(request("abandon"), reason, by=by))
+
+    async def migrate(self, saga_id: UUID, to: int, *, reason: str, by: str = "") -> None:
+        """Let the saga go on under this version, where its author wrote how."""
+        await self.act(saga_id, Migrate(request("migrate"), reason, to=to, by=by))
 
     async def release(self, saga_id: UUID, *, reason: str, by: str = "") -> None:
         """End the quarantine of a saga that could not be decided; what is held for it is tried again, in order."""

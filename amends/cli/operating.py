@@ -111,6 +111,18 @@ def release(saga: Id, reason: Reason, by: By = "", as_json: AsJson = False) -> N
 
 
 @app.command()
+def migrate(
+    saga: Id,
+    to: Annotated[int, typer.Option("--to", help="The version to go on under.")],
+    reason: Reason,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a saga go on under a newer version, where that version's author wrote how."""
+    _act(saga, as_json, lambda client, id_: client.migrate(id_, to, reason=reason, by=by))
+
+
+@app.command()
 def timers(saga: Id, as_json: AsJson = False) -> None:
     """What a saga will be woken by, and when."""
     execute(_timers(saga, as_json))

@@ -6,6 +6,7 @@ from amends.domain.correlation import Correlation
 from amends.domain.definition import Definition
 from amends.domain.errors import DefinitionError
 from amends.domain.graph import Graph
+from amends.domain.migration import check_migrations
 from amends.domain.waiting import Waiting
 
 
@@ -19,6 +20,10 @@ def check(definition: Definition) -> None:
     _check_compensations(definition, where)
     _check_waits(definition, where)
     _check_key(definition, where)
+    names = [step.name for step in definition.steps]
+    check_migrations(
+        f"{where} version {definition.version}", definition.version, names, definition.migrations
+    )
 
 
 def _check_order(definition: Definition, where: str) -> None:

@@ -17,6 +17,7 @@ from amends.domain.events import JsonObject
 from amends.domain.foreign import ForeignAnswers
 from amends.domain.graph import Graph
 from amends.domain.messages import Command, Event, Message
+from amends.domain.migration import Migration
 from amends.domain.policy import DEFAULT_RETRY, DEFAULT_TIMEOUT, Retry
 from amends.domain.state import SagaState
 from amends.domain.waiting import Waiting
@@ -110,7 +111,7 @@ class Definition:
 
     `listens` tells how the events find their saga that are neither starts nor answers. `order` names what each step
     comes after when it comes to undoing, where that is not what `after` says. A definition that `goes_on` is not
-    completed by its steps: there may be more.
+    completed by its steps: there may be more. `migrations` tell how sagas of older versions go on under this one.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Definition:
     listens: tuple[Correlation, ...] = ()
     order: Mapping[str, Sequence[str]] | None = None
     goes_on: bool = False
+    migrations: tuple[Migration, ...] = ()
 
     pivot: StepDefinition | None = field(init=False)
     """The step after whose success the saga only goes forward."""

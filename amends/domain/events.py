@@ -167,6 +167,13 @@ class KeyClashed(SagaEvent, type="key.clashed"):
     value: str
 
 
+class SagaMigrated(OperatorAction, type="saga.migrated"):
+    """The saga goes on under version `definition`; `steps` are those that have another name there, by the old one."""
+
+    definition: int
+    steps: dict[str, str] = {}
+
+
 class SagaReleased(OperatorAction, type="saga.released"):
     """It could not be decided, and was in quarantine; what is held for it is tried again."""
 

@@ -216,6 +216,14 @@ def _retry_requested(state: SagaState, event: e.RetryRequested) -> SagaState:
     return _with_step(state, _with_line(step, event.direction, line))
 
 
+def _migrated(state: SagaState, event: e.SagaMigrated) -> SagaState:
+    steps: dict[str, StepState] = {}
+    for old, step in state.steps.items():
+        new = event.steps.get(old, old)
+        steps[new] = step if new == old else step.but(name=new, former=(*step.former, old))
+    return state.but(definition=event.definition, steps=MappingProxyType(steps))
+
+
 def _timer_rescheduled(state: SagaState, event: e.TimerRescheduled) -> SagaState:
     if not event.step:
         return state.but(deadline=event.due)
@@ -295,6 +303,7 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.SagaResumed: _resumed,
     e.SagaFailed: _saga_failed,
     e.SagaReleased: lambda state, _: state,
+    e.SagaMigrated: _migrated,
     e.TimerRescheduled: _timer_rescheduled,
     e.TimerCancelled: _timer_cancelled,
     e.RetryRequested: _retry_requested,

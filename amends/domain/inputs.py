@@ -128,6 +128,13 @@ class Release(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Migrate(Action):
+    """Go on under this version of the definition. It is the one to decide this input by."""
+
+    to: int = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Reschedule(Action):
     """Let the timer of this step, or without one the deadline, fall due at `due`; None: never."""
 

@@ -27,6 +27,7 @@ from amends.domain.definition import Asking, Definition, StepDefinition, listene
 from amends.domain.errors import DefinitionError, NoReply
 from amends.domain.foreign import Foreign, foreign_answers
 from amends.domain.messages import Command, Event
+from amends.domain.migration import Migration
 from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, LONGEST, Retry
 from amends.domain.state import SagaState
 
@@ -271,6 +272,7 @@ class Saga(Generic[S], metaclass=_SagaClass):
         version: int,
         key: str | tuple[str, ...],
         deadline: timedelta | None = None,
+        migrates: Sequence[Migration] = (),
         **kw: Any,
     ) -> None:
         super().__init_subclass__(**kw)
@@ -295,6 +297,7 @@ class Saga(Generic[S], metaclass=_SagaClass):
             steps=steps,
             view=cls._view,
             listens=listened(steps),
+            migrations=tuple(migrates),
         )
         check(cls.definition)
 

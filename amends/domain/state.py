@@ -159,6 +159,7 @@ class StepState(Value):
     happened_late: bool = False  # a success came after the step was given up
     passed_over: bool = False
     owed: bool = False  # it took effect after it was compensated, so it must be compensated again
+    former: tuple[str, ...] = ()  # its names in older versions
     by_hand: bool = False  # an operator said that what it did is undone
     reply: JsonObject | None = None
 

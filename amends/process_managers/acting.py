@@ -8,13 +8,13 @@ from uuid import UUID
 
 from amends.domain.correlation import LearntKey
 from amends.domain.errors import ActionRefused
-from amends.domain.inputs import Abandon, Action, Release
+from amends.domain.inputs import Abandon, Action, Migrate, Release
 from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.ports import Commit, KeysTaken, Loaded, Outgoing, Publisher, Store
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 
-_ENDS_QUARANTINE: Final = (Abandon,)
+_ENDS_QUARANTINE: Final = (Abandon, Migrate)
 """What can be done to a saga in quarantine beside releasing it; it then leaves it."""
 
 

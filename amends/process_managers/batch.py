@@ -15,7 +15,7 @@ from amends.domain.definition import InvalidMessage
 from amends.domain.errors import ActionRefused, AmendsError
 from amends.domain.events import KeyLearnt, SagaEvent, SagaStarted, StartRefused
 from amends.domain.handlers.definition import AnyDefinition
-from amends.domain.inputs import Action, Arrival, Tick
+from amends.domain.inputs import Action, Arrival, Migrate, Tick
 from amends.domain.replies import Uncorrelated
 from amends.domain.state import SagaState
 from amends.infrastructure.ports import Commit, Held, Incoming, Loaded
@@ -126,7 +126,8 @@ class Batch:
 
     def _definition(self, aggregate: SagaAggregate, item: Told) -> AnyDefinition | None:
         if aggregate.state is not None:
-            return self.registry.get(aggregate.state.saga, aggregate.state.definition)
+            version = item.to if isinstance(item, Migrate) else aggregate.state.definition
+            return self.registry.get(aggregate.state.saga, version)
         if isinstance(item, Routed):
             return self.registry.get(item.saga, item.definition) or self.registry.newest(item.saga)
         raise ActionRefused(f"expected a saga {aggregate.id} to exist; none has started under this id")

@@ -30,6 +30,7 @@ MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
     e.SagaSuspended: "suspended",
     e.SagaResumed: "resumed",
     e.SagaFailed: "failed",
+    e.SagaMigrated: "migrated",
 }
 """The events that are told on `ns.saga.<type>.<milestone>`."""
 

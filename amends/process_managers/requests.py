@@ -19,6 +19,7 @@ from amends.process_managers.registry import Registry
 ACTIONS: Final[dict[str, type[Action]]] = {
     "abandon": inputs.Abandon,
     "cancel": inputs.Cancel,
+    "migrate": inputs.Migrate,
     "release": inputs.Release,
     "reschedule": inputs.Reschedule,
     "resume": inputs.Resume,

@@ -195,6 +195,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.KeyClashed: lambda v: f"cannot be known by {v.name} {v.value}, which another saga has; needs a person",
     e.SendRequested: lambda v: f"decided to send {v.subject}, as {v.step}",
     e.SagaFailed: _abandoned,
+    e.SagaMigrated: lambda v: f"{v.by} moved it to version {v.definition}: {v.reason}",
     e.SagaReleased: lambda v: f"{v.by} released it from quarantine: {v.reason}",
     e.TimerRescheduled: lambda v: f"{v.by} moved {_timer(v)} to {v.due:%Y-%m-%d %H:%M:%S} UTC: {v.reason}",
     e.TimerCancelled: lambda v: f"{v.by} cancelled {_timer(v)}: {v.reason}",

@@ -48,10 +48,13 @@ _NEXT = {
 }
 
 
-def of_history(definition: Definition, history: Sequence[Recorded]) -> list[str]:
-    """What is broken in the history: invariants 6 to 9, 13 and 15."""
+def of_history(definition: Definition, history: Sequence[Recorded], *older: Definition) -> list[str]:
+    """What is broken in the history: invariants 6 to 9, 13 and 15. `older` are versions that it migrated from."""
     ledger = Ledger()
-    broken = [each for recorded in history for each in of_event(definition, ledger, recorded.event)]
+    versions = {each.version: each for each in older}
+    broken: list[str] = []
+    for recorded in history:
+        broken += of_event(versions.get(ledger.definition, definition), ledger, recorded.event)
     return [*broken, *of_rest(definition, ledger), *_of_order(history)]
 
 

@@ -119,6 +119,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.status = ""
+        self.definition = 0
         self.suspended = False
         self.deadline: datetime | None = None
         self.contradictions = 0
@@ -162,7 +163,7 @@ class Ledger:
             self.deadline = None
         match event:
             case e.SagaStarted():
-                self.deadline = event.deadline
+                self.deadline, self.definition = event.deadline, event.definition
             case e.SagaReopened():
                 self.step(event.step).passed_over = False
             case e.EventHandled() | e.TimeoutRequested() | e.TimeoutCancelled() | e.TimeoutFired():
@@ -195,6 +196,9 @@ class Ledger:
                 self.suspended = isinstance(event, e.SagaSuspended)
             case e.SagaFailed():
                 self.status = "failed"
+            case e.SagaMigrated():
+                self.definition = event.definition
+                self.steps = {event.steps.get(name, name): step for name, step in self.steps.items()}
             case e.TimerRescheduled() | e.TimerCancelled():
                 self._timer(event, event.due if isinstance(event, e.TimerRescheduled) else None)
             case e.RetryRequested():

@@ -11,9 +11,10 @@ from amends.domain import events as e
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.decide import decide
 from amends.domain.definition import Definition
+from amends.domain.errors import ActionRefused
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Arrival, Cancel, Input, Reply, Resume, Start, Suspend, Tick
+from amends.domain.inputs import Arrival, Cancel, Input, Migrate, Reply, Resume, Start, Suspend, Tick
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.saga import Saga, step
@@ -123,6 +124,7 @@ class Play:
         self, saga: type[Saga[Any]] | Definition = Order, *, start: bool = True, **fields: Any
     ) -> None:
         self.definition = saga if isinstance(saga, Definition) else saga.definition
+        self.older: list[Definition] = []
         self.now = T0
         body = self.definition.start.model_validate({"order_id": "o1", **fields})
         self.id = saga_id("test", self.definition.name, "o1")
@@ -171,7 +173,7 @@ class Play:
         return events
 
     def check(self) -> None:
-        broken = invariants.of_history(self.definition, self.history)
+        broken = invariants.of_history(self.definition, self.history, *self.older)
         if self.aggregate.state is not None:
             broken += invariants.of_wake_up(self.state, self.history)
             broken += invariants.of_live_state(self.state, self.history)
@@ -242,6 +244,19 @@ class Play:
 
     def resume(self, message_id: str = "resume-1", reason: str = "it is over") -> Sequence[e.SagaEvent]:
         return self.give(Resume(message_id, reason, by="ops"))
+
+    def migrate(
+        self, to: type[Saga[Any]], request: str = "migrate-1", reason: str = "a better way"
+    ) -> Sequence[e.SagaEvent]:
+        """Go on under another version, which decides from here on unless it refuses."""
+        newer = to.definition
+        before, self.definition = self.definition, newer
+        self.older.append(before)
+        try:
+            return self.give(Migrate(request, reason, to=newer.version, by="ops"))
+        except ActionRefused:
+            self.definition = self.older.pop()
+            raise
 
     def told(self) -> list[str]:
         """The history as one line per event."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from amends.domain import inputs
 from amends.domain.actions.abandoning import on_abandon
 from amends.domain.actions.cancelling import on_cancel
+from amends.domain.actions.migrating import on_migrate
 from amends.domain.actions.releasing import on_release
 from amends.domain.actions.rescheduling import on_reschedule
 from amends.domain.actions.retrying import on_retry
@@ -26,6 +27,7 @@ _ACTIONS: Final[dict[type[Action], Callable[[Turn, Any], None]]] = {
     inputs.Skip: on_skip,
     inputs.Settle: on_settle,
     inputs.Abandon: on_abandon,
+    inputs.Migrate: on_migrate,
     inputs.Release: on_release,
     inputs.Reschedule: on_reschedule,
 }
