@@ -112,7 +112,7 @@ def _settled_by_hand(state: SagaState, event: e.StepSettledByHand) -> SagaState:
     step = state.step(event.step)
     line = _closed(step.line(event.direction), event.outcome).but(retry=None, parked=False)
     if event.direction is Direction.COMPENSATE:
-        step = step.but(by_hand=True)
+        step = step.but(by_hand=True, owed=False)
     elif event.outcome is Outcome.SUCCEEDED:
         step = step.but(succeeded=True, reply=event.reply)
     else:
