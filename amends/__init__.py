@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from amends.client import Client, NotFinished
+    from amends.client import Client, NotFinished, NotStarted
     from amends.domain.announce import announce
     from amends.domain.errors import ActionRefused, AmendsError, NoReply
     from amends.domain.foreign import Foreign
@@ -46,6 +46,7 @@ __all__ = [
     "Migration",
     "NoReply",
     "NotFinished",
+    "NotStarted",
     "Participant",
     "ProcessManager",
     "Rejected",
@@ -84,6 +85,7 @@ _HOMES = {
     "Migration": "amends.domain.migration",
     "NoReply": "amends.domain.errors",
     "NotFinished": "amends.client",
+    "NotStarted": "amends.client",
     "Participant": "amends.participant",
     "ProcessManager": "amends.domain.handlers.manager",
     "Rejected": "amends.participant",

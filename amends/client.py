@@ -47,22 +47,31 @@ class NotFinished(AmendsError):
     """The saga had not finished when the time given for it was over; it goes on all the same."""
 
 
+class NotStarted(AmendsError):
+    """The start event became a dead letter, for this reason; no saga began with it."""
+
+
 class NoOutbox(AmendsError):
     """A start was to take part in a transaction, and the client was not told of its database."""
 
 
 class Run:
-    """A saga that was asked to start."""
+    """A saga that was asked to start, by the start event `message_id`."""
 
-    def __init__(self, client: Client, id_: UUID) -> None:
+    def __init__(self, client: Client, id_: UUID, message_id: str) -> None:
         self.id: Final = id_
+        self.message_id: Final = message_id
         self._client = client
 
     async def result(self, *, timeout: timedelta | None = None) -> str:
-        """`completed`, `compensated` or `failed`, as soon as it is. Raises `NotFinished` after `timeout`."""
+        """`completed`, `compensated` or `failed`, as soon as it is.
+
+        Raises `NotFinished` after `timeout`, and `NotStarted` where the start event is not one that can be read,
+        or its key is taken by another.
+        """
         try:
             async with asyncio.timeout(timeout.total_seconds() if timeout else None):
-                return await self._client.outcome(self.id)
+                return await self._client.outcome(self)
         except TimeoutError:
             raise NotFinished(
                 f"expected saga {self.id} to finish within {timeout}; it has not. `amends show {self.id}` tells "
@@ -146,8 +155,10 @@ class Client(Operating):
         messages: list[Outgoing] = []
         runs: list[Run] = []
         for event in events:
-            messages.append(self._start_message(event.subject, event.model_dump_json()))
-            runs.append(Run(self, saga_id(self._namespace, definition.name, definition.key_of(event))))
+            message = self._start_message(event.subject, event.model_dump_json())
+            id_ = saga_id(self._namespace, definition.name, definition.key_of(event))
+            messages.append(message)
+            runs.append(Run(self, id_, message.message_id))
         await self._publisher.publish(messages)
         return runs
 
@@ -166,7 +177,7 @@ class Client(Operating):
                 "expected Client(outbox_url=...), the database that the transaction is in, where start is given "
                 "a transaction; got none"
             )
-        return Run(self, saga_id(self._namespace, saga, key))
+        return Run(self, saga_id(self._namespace, saga, key), message.message_id)
 
     def _start_message(self, subject: str, body: str) -> Outgoing:
         identity = message_id(subject, body)
@@ -199,23 +210,33 @@ class Client(Operating):
             raise needed from nobody
         read_answer(answer)
 
-    async def outcome(self, id_: UUID) -> str:
-        """The saga's final status, when it has one."""
+    async def outcome(self, run: Run) -> str:
+        """The saga's final status, when it has one. Raises `NotStarted`."""
         told = asyncio.Event()
-        waiting = self._waiting.setdefault(str(id_), set())
+        waiting = self._waiting.setdefault(str(run.id), set())
         waiting.add(told)
         try:
             while True:
                 told.clear()
-                rows = await self._store.saga_rows(saga_id=id_)
-                if rows and rows[0].status in FINAL:
-                    return rows[0].status
+                if status := await self._final_status(run):
+                    return status
                 # The message that wakes us may be lost on the way; the store is what counts.
                 await _soon(told)
         finally:
             waiting.discard(told)
             if not waiting:
-                self._waiting.pop(str(id_), None)
+                self._waiting.pop(str(run.id), None)
+
+    async def _final_status(self, run: Run) -> str | None:
+        rows = await self._store.saga_rows(saga_id=run.id)
+        status = rows[0].status if rows else ""
+        if status and status not in FINAL:
+            return None
+        if status and (await self._store.history(run.id))[0].event.cause == run.message_id:
+            return status
+        if reason := await self._store.dead_reason(run.message_id):
+            raise NotStarted(reason)
+        return None
 
     async def _told(self, message: Msg) -> None:
         headers: dict[str, Any] = message.headers or {}

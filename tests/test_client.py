@@ -16,6 +16,7 @@ from amends import (
     Command,
     Event,
     NotFinished,
+    NotStarted,
     Participant,
     Saga,
     Settings,
@@ -33,6 +34,7 @@ AT_ONCE = timedelta(milliseconds=50)
 
 class Asked(Event, subject="gate.asked"):
     key: str
+    note: str = ""
 
 
 class Open(Command, subject="gate.open"):
@@ -147,6 +149,20 @@ async def test_a_saga_that_nobody_runs_is_waited_for_in_vain(servers: Servers, n
             await run.result(timeout=AT_ONCE)
 
 
+async def test_a_start_for_a_key_that_is_taken_ends_the_wait_with_the_reason(
+    servers: Servers, namespace: str
+) -> None:
+    async with opened(servers, namespace) as gate:
+        first = await gate.begun("k-1")
+        second = await gate.client.start(Passage, Asked(key="k-1", note="another"))
+        assert second.id == first.id
+        await gate.cancel(first)
+        gate.answers[Open].set()
+        assert await first.result(timeout=SOON) == "compensated"
+        with pytest.raises(NotStarted, match="expected a new key; passage 'k-1' was started by"):
+            await second.result(timeout=SOON)
+
+
 async def test_several_may_wait_for_one_saga_and_each_hears_of_its_end(
     servers: Servers, namespace: str
 ) -> None:
@@ -228,6 +244,6 @@ async def test_a_start_among_many_that_cannot_be_sent_is_named_and_none_is_start
     servers: Servers, namespace: str
 ) -> None:
     async with Client(Settings(data_dir=servers.folder.home, namespace=namespace)) as client:
-        events = [Asked(key="k-1"), Asked(key="k" * 2_000_000)]
+        events = [Asked(key="k-1"), Asked(key="k-2", note="x" * 2_000_000)]
         with pytest.raises(MessageTooLarge, match="max_payload"):
             await client.start_many(Passage, events)

@@ -74,6 +74,11 @@ def test_every_subject_stands_beside_its_stream() -> None:
         assert f"| `{subject}` | `<NS>{wire.stream('ns', what).removeprefix('NS')}` |" in told
 
 
+def test_requests_go_where_the_page_says() -> None:
+    assert "`ns.svc.act.<type>.<version>`" in page("protocol")
+    assert wire.action_subject("ns", "<type>", 1) == "ns.svc.act.<type>.1"
+
+
 def test_replies_go_where_the_page_says() -> None:
     done, rejected, failed = wire.reply_subjects("<service>.<action>", "")
     for subject in (done, rejected, failed):

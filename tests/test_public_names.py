@@ -22,9 +22,10 @@ ROOT = Path(__file__).parent.parent
 PUBLIC = {
     "amends": {
         "Action", "ActionRefused", "AmendsError", "Client", "Command", "Done", "Event", "Failed", "Foreign",
-        "Migration", "NoReply", "NotFinished", "Participant", "ProcessManager", "Rejected", "Rejection", "Retry",
-        "Saga", "Settings", "Tx", "Worker", "also_known_as", "announce", "cancel_timeout", "compensate", "complete",
-        "on", "on_rejected", "on_timeout", "publish", "send", "starts", "step", "timeout", "wait_for",
+        "Migration", "NoReply", "NotFinished", "NotStarted", "Participant", "ProcessManager", "Rejected",
+        "Rejection", "Retry", "Saga", "Settings", "Tx", "Worker", "also_known_as", "announce", "cancel_timeout",
+        "compensate", "complete", "on", "on_rejected", "on_timeout", "publish", "send", "starts", "step", "timeout",
+        "wait_for",
     },
     "amends.participant": {"Failed", "Participant", "Rejected", "Tx"},
     "amends.testing": {"Asked", "BadScript", "SagaTest", "Scenario"},

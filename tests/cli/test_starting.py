@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from secrets import token_hex
 from uuid import UUID
 
 import pytest
 
+from amends.infrastructure.embedded import Servers
 from tests.cli.conftest import WITHIN, Shell
 
+ROOT = Path(__file__).parents[2]
 RUNNING = ("up", "worker", "participant")
 
 
@@ -58,8 +64,9 @@ def test_nothing_can_be_started_where_nothing_was_ever_run(bare: Shell) -> None:
 
 
 def test_an_input_that_is_no_start_event_is_a_dead_letter_and_others_go_on(shell: Shell) -> None:
-    wrong = shell.start("wrong", "no such fate")
-    assert wrong.status == 0  # the type's code is not here: only the worker can tell
+    waited = shell.start("wrong", "no such fate", "--wait")
+    assert waited.status == 1
+    assert "NotStarted: expected a Asked as JSON; fate: Input should be " in waited.complaint
     assert shell.start("after-it", "fine", "--wait").out.split()[1:] == ["completed"]
     assert shell.amends("show", "wrong").status == 1
 
@@ -73,6 +80,29 @@ def test_new_writes_a_first_saga_and_says_what_to_do_next(bare: Shell) -> None:
     again = bare.amends("new", "shop")
     assert again.status == 1
     assert "WouldOverwrite: expected a folder without shop/orders.py" in again.complaint
+
+
+@pytest.mark.parametrize("name", ["charged_and_shipped", "that_cannot_be_shipped_is_refunded"])
+def test_the_test_that_new_writes_passes(bare: Shell, servers: Servers, name: str) -> None:
+    """On the servers that are there: both start the same order, so each has a namespace of its own."""
+    folder = bare.folder / name
+    assert bare.amends("new", name).status == 0
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", name],
+        cwd=folder,
+        env={
+            **os.environ,
+            "AMENDS_DATABASE_URL": servers.database_url,
+            "AMENDS_NATS_URL": servers.nats_url,
+            "AMENDS_NAMESPACE": f"t{token_hex(6)}",
+            "PYTHONPATH": str(ROOT),
+        },
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+    assert (tested.returncode, "1 passed" in tested.stdout) == (0, True), tested.stdout
 
 
 def test_a_worker_and_a_participant_run_as_programs_of_their_own(bare: Shell) -> None:

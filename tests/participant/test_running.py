@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-import psycopg
 import pytest
 
 from amends.domain import wire
 from amends.infrastructure.broker import ConfiguredOtherwise, ConsumerSpec, streams
+from amends.infrastructure.errors import DatabaseUnreachable
 from amends.infrastructure.ports import Incoming
 from amends.participant import Participant, Tx
 from tests.participant.service import (
@@ -205,7 +205,7 @@ async def test_a_stream_configured_otherwise_is_a_clear_error(stage: Stage) -> N
 
 async def test_an_unreachable_database_is_told_at_the_start(stage: Stage) -> None:
     gone = replace(stage, service=replace(stage.service, url=f"{stage.service.url}&dbname=missing"))
-    with pytest.raises(psycopg.OperationalError, match="missing"):
+    with pytest.raises(DatabaseUnreachable, match=r"AMENDS_PARTICIPANT_DATABASE_URL.*missing"):
         async with gone.running():
             pass
 

@@ -38,7 +38,7 @@ class Bread(Saga[Ordered], name="bread", version=1, key="key"):
 
 
 class HastyBread(Bread, name="bread", version=1, key="key"):
-    bake = Bread.bake.with_options(timeout=timedelta(milliseconds=300), retry=Retry(attempts=1))
+    bake = Bread.bake.with_options(timeout=timedelta(seconds=2), retry=Retry(attempts=1))
 
 
 class SlicedBread(Saga[Ordered], name="bread", version=2, key="key"):
@@ -47,13 +47,16 @@ class SlicedBread(Saga[Ordered], name="bread", version=2, key="key"):
         return Hand()
 
 
-def bakery(baked: asyncio.Event | None = None) -> Participant[None]:
+def bakery(baked: asyncio.Event | None = None, done: asyncio.Event | None = None) -> Participant[None]:
+    """`baked` is set when the first command has come; it is answered when `done` is."""
     participant: Participant[None] = Participant("bakery")
 
     @participant.handles(Bake)
     async def bake(command: Bake, tx: Tx) -> None:
         if baked is not None:
             baked.set()
+        if done is not None:
+            await done.wait()
 
     @participant.handles(Hand)
     async def hand(command: Hand, tx: Tx) -> None:
@@ -132,9 +135,13 @@ async def test_no_timer_overtakes_an_answer_that_came_while_no_worker_was_there(
 ) -> None:
     """Message after message is a batch of its own, so that the timer is looked at between any two."""
     async with opened(servers, namespace, batch_size=1) as town:
-        run = await town.asked(HastyBread)
-        await asyncio.gather(*(town.client.start(HastyBread, Ordered(key=f"b-{n}")) for n in range(20)))
-        await town.answered()
+        baked, done = asyncio.Event(), asyncio.Event()
+        async with bakery(baked, done).running(town.settings):
+            async with Worker([HastyBread], town.settings):
+                run = await town.client.start(HastyBread, Ordered(key="k-1"))
+                await baked.wait()  # in time: later the command would have expired
+            await town.client.start_many(HastyBread, [Ordered(key=f"b-{n}") for n in range(20)])
+            done.set()
 
         async def is_due() -> bool:
             [row] = await town.store.saga_rows(saga_id=run.id)

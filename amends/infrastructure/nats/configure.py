@@ -16,6 +16,9 @@ _LOG: Final = logging.getLogger("amends.nats")
 _NANOSECONDS: Final = 1_000_000_000
 _STREAM_EXISTS: Final = 10058
 _SUBJECTS_OVERLAP: Final = 10065
+_STORE_FAILED: Final = 10049
+_STORE_FAILS_WITHIN: Final = 10.0
+_PAUSE: Final = 0.25
 _CONSUMER_EXISTS: Final = frozenset({10148, 10105, 10013})
 _OURS: Final = {"created-by": "amends"}
 
@@ -47,7 +50,7 @@ async def _ensure_stream(api: Api, spec: StreamSpec) -> None:
     found = await api.stream(spec.name)
     if found is None:
         try:
-            found = await api.call(f"STREAM.CREATE.{spec.name}", _stream_config(spec))
+            found = await _create_stream(api, spec)
         except ApiError as error:
             if error.code == _SUBJECTS_OVERLAP:
                 raise ConfiguredOtherwise(
@@ -59,6 +62,20 @@ async def _ensure_stream(api: Api, spec: StreamSpec) -> None:
                 raise
             found = await api.call(f"STREAM.INFO.{spec.name}")  # somebody else was quicker
     _check(f"stream {spec.name}", _stream_expected(spec), found["config"], "nats stream edit", spec.name)
+
+
+async def _create_stream(api: Api, spec: StreamSpec) -> dict[str, Any]:
+    """A server that is just starting on a store that is just being emptied fails for a moment; a full disk stays."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _STORE_FAILS_WITHIN
+    while True:
+        try:
+            return await api.call(f"STREAM.CREATE.{spec.name}", _stream_config(spec))
+        except ApiError as error:
+            if error.code != _STORE_FAILED or loop.time() > until:
+                raise
+            _LOG.warning("the store of stream %s cannot be made for now, asking again", spec.name)
+        await asyncio.sleep(_PAUSE)
 
 
 def _stream_expected(spec: StreamSpec) -> dict[str, object]:

@@ -196,6 +196,11 @@ class PostgresStore:
         arguments = {**asdict(which), "after": after, "limit": limit}
         return [SagaRow(*row) for row in await self._query("walk", arguments)]
 
+    async def dead_reason(self, message_id: str) -> str | None:
+        """Why this message became a dead letter; None: it did not."""
+        rows = await self._query("dead_reason", {"id": message_id})
+        return rows[0][0] if rows else None
+
     async def counts(self) -> Mapping[tuple[str, str], int]:
         """How many sagas there are by type and status."""
         return {(saga, status): count for saga, status, count in await self._query("counts", {})}

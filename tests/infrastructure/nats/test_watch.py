@@ -19,8 +19,10 @@ from amends.infrastructure.nats import (
     JetStreamInbox,
     Lost,
     Mark,
+    configure,
     streams,
 )
+from amends.infrastructure.nats.api import ApiError
 from amends.infrastructure.ports import Outgoing
 
 if TYPE_CHECKING:
@@ -351,4 +353,25 @@ async def test_subjects_that_another_stream_takes_are_told(own_server: OwnServer
     async with Broker(own_server.url) as broker:
         await broker.api.call("STREAM.CREATE.OTHER", {"name": "OTHER", "subjects": ["t.evt.a"]})
         with pytest.raises(ConfiguredOtherwise, match=r"T_EVENTS.*another stream"):
+            await broker.ensure(STREAMS, [])
+
+
+async def test_a_store_that_cannot_be_made_for_a_moment_is_tried_again(
+    own_server: OwnServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    obstacle = own_server.store / "jetstream" / "$G"
+    obstacle.write_text("not a folder")
+    async with Broker(own_server.url) as broker, asyncio.timeout(LONG):
+        await broker.ensure(STREAMS, [])
+        assert await broker.api.stream(EVENTS) is not None
+    assert "cannot be made for now" in caplog.text
+
+
+async def test_a_store_that_cannot_be_made_for_too_long_is_told(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configure, "_STORE_FAILS_WITHIN", -1.0)
+    (own_server.store / "jetstream" / "$G").write_text("not a folder")
+    async with Broker(own_server.url) as broker:
+        with pytest.raises(ApiError, match=r"STREAM\.CREATE.*10049"):
             await broker.ensure(STREAMS, [])

@@ -1,0 +1,89 @@
+"""One batch of events, taken into the copies that stand at the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from amends.domain.errors import UnreadableEvent
+from amends.infrastructure.ports import Clock
+from amends.infrastructure.postgres.copies import Copies, Copy
+from amends.projections.projection import Change, Logged, Projection, logged
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What became of a batch: how many events were taken in, whether there were more, and who cannot go on."""
+
+    events: int
+    more: bool
+    failed: Mapping[Copy, str]
+
+
+class Feeding:
+    """Reads a batch once for all copies at one place, folds it, and commits rows and places in one transaction."""
+
+    def __init__(
+        self,
+        copies: Copies,
+        projections: Mapping[str, Projection],
+        clock: Clock,
+        probe: Callable[[str], None],
+    ) -> None:
+        self._copies = copies
+        self._projections = projections
+        self._clock = clock
+        self._probe = probe
+
+    async def feed(self, group: Sequence[Copy], until: int | None, limit: int) -> Fed:
+        """Take in what comes after the copies' place, and not after `until`. All of them stand at one place."""
+        began = self._clock.now()
+        rows = await self._copies.read(group[0].position, until, limit)
+        self._probe("read")
+        events, unreadable = _decoded(rows)
+        failed = dict.fromkeys(group, unreadable) if unreadable and not events else {}
+        changes = {} if failed or not events else await self._fold(group, events, failed)
+        if changes:
+            await self._commit(changes, events, began)
+        return Fed(len(events), len(rows) == limit and not failed, failed)
+
+    async def _fold(
+        self, group: Sequence[Copy], events: Sequence[Logged], failed: dict[Copy, str]
+    ) -> dict[Copy, Sequence[Change]]:
+        saga_ids = {event.saga_id for event in events}
+        changes: dict[Copy, Sequence[Change]] = {}
+        for copy in group:
+            projection = self._projections[copy.name]
+            states = await self._copies.states(copy, projection.package, saga_ids)
+            try:
+                changes[copy] = projection.fold(states, events)
+            except Exception as error:  # noqa: BLE001 - a bug in one projection does not stop the others
+                failed[copy] = f"{type(error).__name__}: {error}"
+        return changes
+
+    async def _commit(
+        self, changes: Mapping[Copy, Sequence[Change]], events: Sequence[Logged], began: datetime
+    ) -> None:
+        position = events[-1].position
+        busy = (self._clock.now() - began) / len(changes)
+        async with self._copies.transaction():
+            for copy, changed in changes.items():
+                package = self._projections[copy.name].package
+                for statement, columns in changed:
+                    await self._copies.change(copy, package, statement, columns)
+                await self._copies.advance(copy, position, len(events), busy)
+            self._probe("folded")
+        self._probe("committed")
+
+
+def _decoded(rows: Sequence[tuple[int, UUID, int, str, bytes]]) -> tuple[list[Logged], str]:
+    """The events up to the first that this program is too old for, and what is to be said of that one."""
+    events: list[Logged] = []
+    try:
+        for row in rows:
+            events.append(logged(*row))  # noqa: PERF401 - what was read before the one that cannot be is kept
+    except UnreadableEvent as error:
+        return events, str(error)
+    return events, ""

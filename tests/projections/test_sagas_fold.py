@@ -1,0 +1,132 @@
+"""The light fold of the projection says of any history what the domain's own fold says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+
+from amends.domain.definition import Definition
+from amends.domain.history import Recorded
+from amends.domain.state import SagaState, Status
+from amends.projections.projection import Change, Logged, logged
+from amends.projections.sagas import Sagas
+from amends.projections.sagas.standing import REASONS
+from tests.domain.random_actions import ACTIONS
+from tests.domain.random_sagas import definitions
+from tests.domain.test_any_sequence import Act, Network, acts
+
+
+def read(history: Sequence[Recorded]) -> list[Logged]:
+    return [
+        logged(place, each.originator_id, each.originator_version, each.topic, each.stored)
+        for place, each in enumerate(history, start=1)
+    ]
+
+
+def row_of(changes: Sequence[Change]) -> dict[str, Any]:
+    [change] = changes
+    return {name: values[0] for name, values in change.columns.items()}
+
+
+def names(joined: str) -> list[str]:
+    return joined.split("\x1f") if joined else []
+
+
+def moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def timers(state: SagaState) -> Iterator[datetime]:
+    for _, _, line in state.active():
+        if line.due:
+            yield line.due
+    for _, wait in state.waits():
+        if wait.due:
+            yield wait.due
+    if state.status is Status.RUNNING and not state.handlers.completing:
+        yield from state.handlers.timeouts.values()
+
+
+def facts(state: SagaState) -> dict[str, Any]:
+    """What the row must say, by the domain."""
+    active = list(state.active())
+    return {
+        "status": str(state.status),
+        "deadline": state.deadline,
+        "reason": state.reason,
+        "suspended": state.suspended,
+        "cancelled": state.cancelled,
+        "contradictions": state.contradictions,
+        "attempts": sum(
+            line.sent for s in state.steps.values() for line in (s.forward, s.compensation, s.close)
+        ),
+        "done": {step.name for step in state.steps.values() if step.done},
+        "undone": {s.name for s in state.steps.values() if s.compensation.succeeded or s.by_hand},
+        "to undo": {
+            s.name for s in state.steps.values() if state.status is Status.COMPENSATING and not s.settled
+        },
+        "current": {step.name for step, _, _ in active} | {step.name for step, _ in state.waits()},
+        "parked": {step.name for step, _, line in active if line.parked},
+        "errors": {line.error for _, _, line in active if line.error},
+        "awaited": {(step.name, str(d)) for step, d, line in active if line.in_flight},
+        "timers": sorted(timers(state)),
+        "next due": state.wake_up,
+        "stuck": not state.status.final,
+    }
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """The same facts, by the row."""
+    waits = json.loads(row["waits"])
+    lines = [each for each in waits if each["for"] in ("reply", "retry", "decision")]
+    return {
+        "status": row["statuses"],
+        "deadline": moment(row["deadlines"]),
+        "reason": row["reasons"],
+        "suspended": row["suspended"],
+        "cancelled": row["cancelled"],
+        "contradictions": row["contradictions"],
+        "attempts": row["attempts"],
+        "done": set(names(row["done_steps"])),
+        "undone": set(names(row["undone_steps"])),
+        "to undo": set(names(row["left_to_undo"])),
+        "current": set(names(row["current_steps"])),
+        "parked": {each["step"] for each in lines if "parked" in each},
+        "errors": {each["error"] for each in lines if "error" in each},
+        "awaited": {(each["step"], each["direction"]) for each in lines if each["for"] == "reply"},
+        "timers": sorted(moment(each["due"]) for each in waits if "due" in each),
+        "next due": moment(row["next_due"]),
+        "stuck": row["stuck"] in REASONS,
+    }
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(definition=definitions(), sequence=acts(*ACTIONS))
+def test_any_history_shows_what_the_domain_says(definition: Definition, sequence: list[Act]) -> None:
+    network = Network(definition)
+    for act in sequence:
+        network.act(act)
+    row = row_of(Sagas().fold({}, read(network.history)))
+    assert shown(row) == facts(network.state)
+    assert row["versions"] == len(network.history)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(definition=definitions(), sequence=acts(*ACTIONS))
+def test_one_by_one_is_the_same_as_at_once(definition: Definition, sequence: list[Act]) -> None:
+    network = Network(definition)
+    for act in sequence:
+        network.act(act)
+    events = read(network.history)
+    states: dict[UUID, str] = {}
+    one_by_one: Sequence[Change] = ()
+    for event in events:
+        one_by_one = Sagas().fold(states, [event])
+        states = {network.id: row_of(one_by_one)["states"]}
+    assert one_by_one == Sagas().fold({}, events)
+    assert Sagas().fold(states, events) == one_by_one, "events that were taken in already change nothing"
