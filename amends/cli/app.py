@@ -20,6 +20,7 @@ from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import BadInput, execute, on_signal
 from amends.cli.simulating import simulate
+from amends.cli.whatif import whatif
 from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.infrastructure.logging import configure
@@ -93,6 +94,7 @@ def start(
 app.command()(describe)
 app.command()(check)
 app.command()(simulate)
+app.command()(whatif)
 app.add_typer(reading.app)
 app.add_typer(travelling.app)
 app.add_typer(operating.app)

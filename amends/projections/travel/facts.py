@@ -56,8 +56,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, Mapping):
-        named: Mapping[Any, Any] = value
-        return {str(key): _plain(each) for key, each in named.items()}
+        return _named(value)
     if isinstance(value, set | frozenset):
         return sorted(_plain(each) for each in cast("frozenset[Any]", value))
     if isinstance(value, tuple | list):
@@ -65,6 +64,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _named(values: Mapping[Any, Any]) -> JsonObject:
+    return {str(key): _plain(each) for key, each in values.items()}
 
 
 def _listed(values: list[Any]) -> Any:

@@ -96,9 +96,9 @@ class _Ahead:
         """The store's own."""
         return getattr(self._store, name)
 
-    async def load(self, saga_ids: Collection[UUID]) -> Loaded:
+    async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         """As the store does, at our time."""
-        loaded = await self._store.load(saga_ids)
+        loaded = await self._store.load(saga_ids, in_quarantine=in_quarantine)
         return replace(loaded, now=loaded.now + self._clock.ahead)
 
     async def take_due(
