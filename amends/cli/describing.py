@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -27,6 +27,7 @@ from amends.infrastructure.settings import Settings
 from amends.projections.design import Design, Failure, failures, outline
 from amends.projections.design.drawing import drawing
 from amends.projections.design.failures import NOTE
+from amends.projections.design.handlers import HANDLERS_HEAD, MESSAGES_HEAD, handler_rows, message_rows
 from amends.projections.design.mermaid import mermaid
 from amends.projections.design.page import page
 
@@ -130,11 +131,22 @@ def _terminal(design: Design, width: int) -> Group:
     parts: list[Any] = [Text(design.title, style="bold")]
     if design.about:
         parts.append(Markdown(design.about))
+    if design.handlers:
+        tables = (table(HANDLERS_HEAD, handler_rows(design)), table(MESSAGES_HEAD, message_rows(design)))
+        return Group(*parts, Text(), tables[0], Text(), tables[1])
     rows = [
         Text.assemble(*((text, _STYLES.get(style, "")) for text, style in row), no_wrap=True)
         for row in drawing(design, min(width, 120))
     ]
     return Group(*parts, Text(), *rows, Text(), failure_table(failures(design)), Text(NOTE, style="dim"))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table without lines."""
+    made = Table(*head, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made
 
 
 def failure_table(rows: Sequence[Failure]) -> Table:

@@ -118,12 +118,19 @@ class ManagerDefinition:
             "listens": [each.shape() for each in self.listens],
             "sends": [command_shape(command) for command in self.sends.values()],
             "publishes": [{"event": e.__name__, "subject": e.subject} for e in self.publishes.values()],
-            "rejections": sorted(self.on_rejected),
-            "timeouts": sorted(self.on_timeout),
+            "handlers": list(self._handler_shapes()),
             "state": list(self.state.model_fields),
             "deadline": None if self.deadline is None else self.deadline.total_seconds(),
             "steps": [],
         }
+
+    def _handler_shapes(self) -> Iterator[JsonObject]:
+        by_subject = {"start": self.on_start, "event": self.on_event, "rejected": self.on_rejected}
+        for kind, handles in by_subject.items():
+            for subject, handle in handles.items():
+                yield {"name": handle.__name__, "kind": kind, "subject": subject}
+        for name, handle in self.on_timeout.items():
+            yield {"name": handle.__name__, "kind": "timeout", "timeout": name}
 
     def plan(self, state: SagaState | None) -> Definition:
         """What one saga has sent so far, as steps: side by side forwards, and undone in reverse order."""

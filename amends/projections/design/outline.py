@@ -68,6 +68,8 @@ class Design:
 
     @property
     def triggers(self) -> tuple[str, ...]:
+        if "starts" in self.shape:
+            return tuple(each["subject"] for each in self.shape["starts"])
         start = self.shape.get("start") or ()
         return (start,) if isinstance(start, str) else tuple(start)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from amends.projections.design.failures import NOTE, failures
+from amends.projections.design.handlers import HANDLERS_HEAD, MESSAGES_HEAD, handler_rows, message_rows
 from amends.projections.design.mermaid import mermaid
-from amends.projections.design.outline import Design, Node, Request, duration, handled
+from amends.projections.design.outline import Design, Node, Request, duration
 
 
 def page(design: Design) -> str:
@@ -14,7 +15,8 @@ def page(design: Design) -> str:
     parts = [f"# {design.title}", "## Overview", design.about or "The definition says nothing about itself."]
     parts += ["## Trigger", *_trigger(design)]
     if design.handlers:
-        parts += ["## Handlers", _table(("handler", "on"), _handlers(design))]
+        parts += ["## Handlers", _table(HANDLERS_HEAD, handler_rows(design))]
+        parts += ["## Messages", _table(MESSAGES_HEAD, message_rows(design))]
     else:
         parts += [
             "## Steps",
@@ -61,11 +63,6 @@ def _undone(design: Design, node: Node) -> str:
     if design.never_undone(node):
         return "never: only forward" if not node.pivot else "never: it is closed instead"
     return "none needed"
-
-
-def _handlers(design: Design) -> Iterator[Sequence[str]]:
-    for handler in design.handlers:
-        yield str(handler.get("name", "")), handled(handler)
 
 
 def _code(request: Request) -> str:

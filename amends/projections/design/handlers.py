@@ -1,0 +1,53 @@
+"""The event-handler style on paper: what happens, which handler is told, and what it may send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
+
+from amends.domain.events import JsonObject
+from amends.projections.design.outline import Design, duration
+
+HANDLERS_HEAD: Final = ("what happens", "handler", "its saga is found by", "if there is none")
+MESSAGES_HEAD: Final = ("message", "subject", "answered by")
+
+
+def handler_rows(design: Design) -> Iterator[Sequence[str]]:
+    """A row for each handler, in the order in which they were declared."""
+    found: dict[str, JsonObject] = {each["subject"]: each for each in design.shape.get("listens", ())}
+    starts: dict[str, JsonObject] = {each["subject"]: each for each in design.shape.get("starts", ())}
+    for handler in design.handlers:
+        subject, name = str(handler.get("subject", "")), str(handler.get("name", ""))
+        match handler.get("kind"):
+            case "start":
+                yield subject, name, " + ".join(starts[subject]["key"]), "it starts"
+            case "rejected":
+                yield f"{subject} is rejected", name, "its command", "–"
+            case "timeout":
+                yield f"the timeout {handler['timeout']!r}", name, "–", "–"
+            case _:
+                listened = found.get(subject)
+                yield subject, name, *(_search(listened) if listened else ("as the start", "it starts"))
+
+
+def message_rows(design: Design) -> Iterator[Sequence[str]]:
+    """A row for each message that handlers may send or publish."""
+    for command in cast("list[JsonObject]", design.shape.get("sends") or ()):
+        yield f"sends {command['type']}", command["subject"], command["reply"] or f"{command['subject']}.done"
+    for event in cast("list[JsonObject]", design.shape.get("publishes") or ()):
+        yield f"publishes {event['event']}", event["subject"], "–"
+
+
+def _search(listened: JsonObject) -> tuple[str, str]:
+    """How an event finds its saga, and what becomes of one that finds none."""
+    field = " + ".join(listened["key"])
+    known_as = f" (as {listened['known_as']})" if listened["known_as"] else ""
+    place = field or (
+        f"the header {listened['header']}" if listened["header"] else "its command, or Amends-Key"
+    )
+    missing = {
+        "park": f"kept for {duration(listened['patience'])}, then a dead letter",
+        "ignore": "ignored, and recorded",
+        "dead": "a dead letter",
+    }
+    return place + known_as, missing[listened["missing"]]
