@@ -16,6 +16,7 @@ from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
+from amends.domain.history import Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +270,14 @@ class Store(Protocol):
         self, saga_types: Collection[str], after: UUID | None, limit: int
     ) -> Sequence[UUID]:
         """Ids of sagas of these types that are not final, in the order of ids, to be sent again after a loss."""
+        ...
+
+    async def recorded_since(
+        self, since: datetime, types: Collection[str], after: int, limit: int
+    ) -> Sequence[tuple[int, Recorded]]:
+        """Events of these types, over all sagas, committed since then, in the order of commits with their places in
+        it; `after` is the last place of the page before, 0 for the first.
+        """
         ...
 
     async def register(self, shapes: Sequence[JsonObject]) -> None:

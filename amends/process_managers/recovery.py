@@ -12,7 +12,6 @@ from amends.domain.history import Recorded
 from amends.domain.state import SagaState
 from amends.infrastructure.clock import fresh_name
 from amends.infrastructure.ports import Outgoing, Publisher, Store
-from amends.infrastructure.postgres.store import PostgresStore
 from amends.process_managers import outgoing
 
 _LOG: Final = logging.getLogger("amends.worker")
@@ -38,18 +37,18 @@ async def send_again(store: Store, publisher: Publisher, saga_types: Sequence[st
     return sent
 
 
-async def tell_again(store: PostgresStore, publisher: Publisher, retention: timedelta) -> int:
+async def tell_again(store: Store, publisher: Publisher, retention: timedelta) -> int:
     """Publish again what became of sagas during the retention, out of the histories. Returns how many messages."""
     return await _again(store, publisher, retention, _MILESTONES, outgoing.milestone)
 
 
-async def publish_again(store: PostgresStore, publisher: Publisher, retention: timedelta) -> int:
+async def publish_again(store: Store, publisher: Publisher, retention: timedelta) -> int:
     """Publish again the events that process managers published during the retention. Returns how many."""
     return await _again(store, publisher, retention, [EventPublished.type], outgoing.published)
 
 
 async def _again(
-    store: PostgresStore,
+    store: Store,
     publisher: Publisher,
     retention: timedelta,
     types: Sequence[str],

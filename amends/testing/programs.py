@@ -21,13 +21,14 @@ from amends.participant.desk import Desk
 from amends.participant.handlers import Handlers
 from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
-from amends.process_managers.recovery import send_again
+from amends.process_managers.recovery import publish_again, send_again
 from amends.process_managers.registry import Registry
 from amends.testing.memory_link import MemoryLink
 from amends.testing.processes import Gated, Process
 from amends.testing.services import ServiceDatabase, ServiceLedger, ServiceLink, ServiceOutbox
 
 _GRACE: Final = timedelta(seconds=5)
+_KEPT: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ async def work(place: Place, process: Process, registry: Registry, options: Mapp
     async def lost(names: set[str]) -> None:
         if names & place.names("commands", "events"):
             await send_again(store, publisher, registry.types)
+        if names & place.names("events"):
+            await publish_again(store, publisher, _KEPT)
 
     async with BrokerWatch(link, place.streams, consumers, place.store.marks, lost) as watch:  # type: ignore[arg-type]
         given = {"store": store, "inbox": link.inbox(consumers), "publisher": publisher, "clock": place.clock}

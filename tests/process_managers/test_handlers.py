@@ -14,10 +14,13 @@ from amends.domain import events as e
 from amends.domain import wire
 from amends.domain.history import verify
 from amends.domain.wire import Direction, Outcome
+from amends.infrastructure.broker import ConsumerSpec
+from amends.infrastructure.memory.inbox import MemoryInbox
 from amends.infrastructure.ports import Incoming
 from amends.testing.processes import Chooser, Move
 from amends.testing.stepper import Stepper
 from tests.domain.fulfilment import (
+    MINUTE,
     SECOND,
     Approved,
     Charge,
@@ -39,7 +42,7 @@ class System:
         self.stepper = Stepper(chooser=chooser)
         self.says: dict[str, Outcome | None] = {}
         self.payment_ids: dict[str, str] = {}
-        self._served = 0
+        self._commands = self._reader()
 
     def worker(self, *managers: type[ProcessManager[Any]], name: str = "one") -> None:
         self.stepper.worker(name, [manager.definition for manager in managers or (Fulfilment,)])
@@ -52,20 +55,22 @@ class System:
     def settle(self) -> None:
         """Let workers and services do all that is to be done now."""
         self.stepper.settle()
-        while len(commands := self.stepper.published("commands")) > self._served:
-            for command in commands[self._served :]:
+        while commands := self.stepper.complete(self._commands.receive(1000, 0)):
+            for command in commands:
                 self._answer(command)
-            self._served = len(commands)
+            self.stepper.complete(self._commands.acknowledge(commands))
             self.stepper.settle()
 
     def later(self, **duration: float) -> None:
-        """Let time pass, and everybody work on the way."""
+        """Let time pass, and everybody work on the way; of days only the last seconds, for they take as long."""
         left = timedelta(**duration)
-        step = max(SECOND, left / 100)
+        if left > MINUTE * 10:
+            self.stepper.jump(left - SECOND * 10)
+            left = SECOND * 10
         while left > timedelta(0):
-            self.stepper.advance(min(step, left))
+            self.stepper.advance(min(SECOND, left))
             self.settle()
-            left -= step
+            left -= SECOND
 
     def events(self, key: str = "o1", saga: str = "fulfilment") -> list[e.SagaEvent]:
         history = self.stepper.history(self.stepper.id(saga, key))
@@ -89,6 +94,11 @@ class System:
 
     def dead(self) -> dict[str, str]:
         return {identity: letter.reason for identity, letter in self.stepper.store.dead.items()}
+
+    def _reader(self) -> MemoryInbox:
+        spec = ConsumerSpec("TEST_COMMANDS", "services", ("test.cmd.>",))
+        self.stepper.complete(self.stepper.broker.ensure((), [spec]))
+        return self.stepper.broker.inbox([spec])
 
     def _answer(self, command: Incoming) -> None:
         subject = command.subject.removeprefix("test.cmd.")
@@ -463,6 +473,17 @@ def test_what_is_published_is_swept_where_its_worker_died_after_the_commit() -> 
     assert system.status() == "completed"
     assert [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
     system.stepper.close()
+
+
+def test_published_events_that_the_broker_lost_are_published_again(system: System) -> None:
+    system.worker()
+    system.tell(Ordered(order_id="o1"), "start-1")
+    system.tell(approved(), "approval-1")
+    [closed] = [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
+    system.stepper.lose("events")
+    system.later(seconds=10)
+    [again] = [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
+    assert (again.headers[wire.CE_ID], again.body) == (closed.headers[wire.CE_ID], closed.body)
 
 
 def test_a_handler_that_fails_puts_its_saga_alone_into_quarantine(system: System) -> None:
