@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from amends import Event, Saga, announce, step
 from amends.domain import wire
 from amends.domain.wire import Outcome
@@ -37,14 +33,6 @@ class Relay(Saga[Placed], name="relay", version=1, key="order_id"):
     @announce
     def cancel(self) -> CancelSubscription:
         return CancelSubscription(order_id=self.key)
-
-
-@pytest.fixture
-async def system() -> AsyncIterator[System]:
-    made = System()
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_a_rejection_starts_a_saga_of_another_type_which_nobody_waits_for(system: System) -> None:

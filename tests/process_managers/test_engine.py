@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from amends.domain import wire
 from amends.domain.inputs import Cancel
@@ -21,14 +19,6 @@ from tests.process_managers.system import NAMESPACE, Died, Instead, System, comm
 
 COMPLETED = ["reserve o1", "charge o1", "ship o1", "notify o1"]
 COMPENSATED = ["reserve o1", "charge o1", "undo reserve o1"]
-
-
-@pytest.fixture
-async def system() -> AsyncIterator[System]:
-    made = System()
-    await made.open()
-    yield made
-    await made.close()
 
 
 # What sagas come to

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Cancel, Resume, Suspend
 from amends.domain.wire import Outcome
 from tests.process_managers.system import System
-
-
-@pytest.fixture
-async def system() -> AsyncIterator[System]:
-    made = System()
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def test_a_suspended_saga_rests_until_it_is_resumed(system: System) -> None:

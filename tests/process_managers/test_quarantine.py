@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from amends.domain.errors import ActionRefused
@@ -61,14 +59,6 @@ class Startable(Saga[Placed], name="order", version=2, key="order_id"):
     @step
     def reserve(self) -> Reserve:
         return Reserve(order_id=self.key)
-
-
-@pytest.fixture
-async def system() -> AsyncIterator[System]:
-    made = System()
-    await made.open()
-    yield made
-    await made.close()
 
 
 async def quarantined(system: System) -> Quarantined:

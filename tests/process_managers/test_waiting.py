@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -43,14 +42,6 @@ class Booking(Saga[Placed], name="booking", version=1, key="order_id"):
 
 class Approval(Saga[Placed], name="approval", version=1, key="order_id"):
     approve = wait_for(Approved, timeout=MINUTE)
-
-
-@pytest.fixture
-async def system() -> AsyncIterator[System]:
-    made = System()
-    await made.open()
-    yield made
-    await made.close()
 
 
 def answer(key: str = "o1") -> bytes:
