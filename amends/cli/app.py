@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from amends.cli import operating, reading, travelling
+from amends.cli import operating, projecting, reading, travelling
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
@@ -59,20 +59,25 @@ def demo(
 
 @app.command()
 def up(modules: Modules) -> None:
-    """Run everything in these modules on this machine: servers, sagas, participants."""
-    _run(modules, sagas=True, participants=True)
+    """Run everything in these modules on this machine: servers, sagas, participants, and the views."""
+    _run(modules, sagas=True, participants=True, views=True)
 
 
 @app.command()
-def worker(modules: Modules) -> None:
+def worker(
+    modules: Modules,
+    views: Annotated[
+        bool, typer.Option(help="Keep the views up to date, too; or leave it to `amends projections run`.")
+    ] = True,
+) -> None:
     """Run the sagas in these modules."""
-    _run(modules, sagas=True, participants=False)
+    _run(modules, sagas=True, participants=False, views=views)
 
 
 @app.command()
 def participant(modules: Modules) -> None:
     """Run the participants in these modules."""
-    _run(modules, sagas=False, participants=True)
+    _run(modules, sagas=False, participants=True, views=False)
 
 
 @app.command()
@@ -98,6 +103,7 @@ app.command()(whatif)
 app.add_typer(reading.app)
 app.add_typer(travelling.app)
 app.add_typer(operating.app)
+app.add_typer(projecting.app, name="projections")
 
 
 def _settings(*, quiet: bool = False) -> Settings:
@@ -109,12 +115,14 @@ def _settings(*, quiet: bool = False) -> Settings:
     return settings
 
 
-def _run(modules: list[str], *, sagas: bool, participants: bool) -> None:
+def _run(modules: list[str], *, sagas: bool, participants: bool, views: bool) -> None:
     settings = _settings()
-    execute(_run_all(settings, modules, sagas=sagas, participants=participants))
+    execute(_run_all(settings, modules, sagas=sagas, participants=participants, views=views))
 
 
-async def _run_all(settings: Settings, modules: list[str], *, sagas: bool, participants: bool) -> None:
+async def _run_all(
+    settings: Settings, modules: list[str], *, sagas: bool, participants: bool, views: bool
+) -> None:
     found = find(modules)
     workers = [Worker(found.sagas, settings)] if sagas and found.sagas else []
     services = found.participants if participants else []
@@ -130,6 +138,8 @@ async def _run_all(settings: Settings, modules: list[str], *, sagas: bool, parti
         for service in services:
             await stack.enter_async_context(service.running(settings))
             out.print(f"participant {service.name}")
+        if workers and views:
+            await stack.enter_async_context(projecting.projecting(settings))
         out.print("ready; Ctrl-C stops")
         await stopping.wait()
 

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Self
 
+from amends.domain.errors import AmendsError
 from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.groups import only
 from amends.infrastructure.postgres.copies import (
@@ -26,12 +28,28 @@ from amends.projections.projection import Projection
 _LOG: Final = logging.getLogger("amends.projections")
 
 _LOOK_AROUND: Final = 1.0
-"""Seconds after which to look for copies that were left behind by a runner that died, or cannot be fed at present."""
+"""Seconds after which to look for copies that are new, or were left behind by a runner that died."""
 
 _BREATH: Final = 0.02
-"""Seconds in which events gather after a batch: much smaller batches would cost much more."""
+"""Seconds in which events gather after the last of them was taken in: many small batches would cost much more."""
 
 _PAUSE: Final = 0.5
+"""Seconds to wait for a database that is away."""
+
+
+class UnknownProjection(AmendsError):
+    """There is no projection of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a copy is that is being built: events taken in and left, events per second, seconds left if known."""
+
+    name: str
+    done: int
+    left: int
+    rate: float | None
+    seconds_left: float | None
 
 
 async def prepare(database_url: str, namespace: str) -> None:
@@ -99,6 +117,25 @@ class Runner:
             while await session.turn():
                 pass
 
+    async def rebuild(self, names: Sequence[str], tell: Callable[[Progress], None] = lambda _: None) -> None:
+        """Build second copies of these beside the live ones, and swap them in; goes on with one that was begun.
+
+        `tell` hears of the progress after every batch. Raises `UnknownProjection`.
+        """
+        unknown = [name for name in names if name not in self._projections]
+        if unknown:
+            raise UnknownProjection(
+                f"expected names of projections ({', '.join(self._projections)}), got {', '.join(unknown)}"
+            )
+        await migrate_projections(self._database_url, self._namespace)
+        async with self._session() as session:
+            await session.begin_building(names)
+            while left := await session.building(names):
+                for progress in left:
+                    tell(progress)
+                if not await session.turn():
+                    await self._clock.sleep(_BREATH)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
         """Run beside the body; leaving it finishes the batch in hand and stops."""
@@ -128,15 +165,16 @@ class Runner:
                 if loop.time() >= looked + _LOOK_AROUND:
                     await session.look_around()
                     looked = loop.time()
-                if await session.turn():
+                moved = await session.turn()
+                if moved and not session.more:
                     await self._clock.sleep(_BREATH)
-                else:
-                    await self._wait(_LOOK_AROUND if session.wanting else None)
+                elif not moved:
+                    await self._wait(self._woken if session.taken else self._stopping)
 
-    async def _wait(self, seconds: float | None) -> None:
+    async def _wait(self, event: asyncio.Event) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+            async with asyncio.timeout(_LOOK_AROUND):
+                await event.wait()
 
 
 class _Session:
@@ -155,46 +193,66 @@ class _Session:
         self._projections = projections
         self._batch_size = batch_size
         self._probe = probe
-        self._taken: set[tuple[str, int]] = set()
-        self.wanting = False  # there are copies that somebody else feeds, or that could not be dropped yet
+        self.taken: set[tuple[str, int]] = set()
+        self.more = False  # the latest turn left some events for the next
 
     async def look_around(self) -> None:
         """Make what is missing, take what nobody feeds, drop what nobody needs."""
         await _ensure(self._copies, self._projections.values())
-        self.wanting = False
         for copy in await self._copies.all():
-            projection = self._projections.get(copy.name)
-            if projection is None or (copy.name, copy.number) in self._taken:
+            if (copy.name, copy.number) in self.taken or copy.name not in self._projections:
                 continue
             if copy.state == "retired":
-                async with self._copies.alone():
-                    self.wanting |= not await self._copies.drop(copy)
-            elif copy.version == projection.version and await self._copies.take(copy):
-                self._taken.add((copy.name, copy.number))
+                await self._drop(copy)
             else:
-                self.wanting = True
+                await self._take(copy)
 
-    async def turn(self) -> bool:
-        """One batch for each group of copies that stand at one place; whether there may be more to do at once."""
-        ours = [copy for copy in await self._copies.all() if (copy.name, copy.number) in self._taken]
+    async def begin_building(self, names: Sequence[str]) -> None:
+        """A second copy of each, unless one is being built; those that are, are taken where nobody feeds them."""
+        await _ensure(self._copies, self._projections.values())
+        async with self._copies.alone():
+            building = {copy.name: copy for copy in await self._copies.all() if copy.state == "building"}
+            for name in names:
+                projection = self._projections[name]
+                copy = building.get(name) or await self._copies.make(
+                    name, projection.version, projection.package, "building"
+                )
+                await self._take(copy)
+
+    async def building(self, names: Sequence[str]) -> list[Progress]:
+        """How far those are that are not live yet."""
+        return [Progress(*row) for row in await self._copies.progress(names)]
+
+    async def turn(self) -> int:
+        """One batch for each group of copies that stand at one place; how many events were taken in."""
+        ours = [copy for copy in await self._copies.all() if (copy.name, copy.number) in self.taken]
         ours = [copy for copy in ours if copy.state != "retired"]
         groups = [list(group) for _, group in groupby(sorted(ours, key=_position), _position)]
         bounds = [*(group[0].position for group in groups[1:]), None]
-        more = False
+        self.more, events = False, 0
         for group, until in zip(groups, bounds, strict=True):
             fed = await self._feeding.feed(group, until, self._batch_size)
             await self._give_up(fed)
-            more |= bool(fed.events)
+            events += fed.events
+            self.more |= fed.more
             if not fed.more:
                 await self._swap(group)
-        return more
+        return events
+
+    async def _take(self, copy: Copy) -> None:
+        """Feed it from now on, unless somebody else does, or it is of a version that we do not know."""
+        if copy.version == self._projections[copy.name].version and await self._copies.take(copy):
+            self.taken.add((copy.name, copy.number))
+
+    async def _drop(self, copy: Copy) -> None:
+        async with self._copies.alone():
+            await self._copies.drop(copy)
 
     async def _give_up(self, fed: Fed) -> None:
         for copy, error in fed.failed.items():
             _LOG.error("projection %s, copy %d, does not go on: %s", copy.name, copy.number, error)
             await self._copies.give_up(copy, error)
-            self._taken.discard((copy.name, copy.number))
-            self.wanting = True
+            self.taken.discard((copy.name, copy.number))
 
     async def _swap(self, group: Sequence[Copy]) -> None:
         for copy in group:
@@ -205,10 +263,9 @@ class _Session:
                 self._probe("swapping")
             if retired is not None:
                 self._probe("swapped")
-                self._taken.discard((retired.name, retired.number))
+                self.taken.discard((retired.name, retired.number))
                 _LOG.info("projection %s: copy %d is live", copy.name, copy.number)
-                async with self._copies.alone():
-                    self.wanting |= not await self._copies.drop(retired)
+                await self._drop(retired)
 
 
 async def _ensure(copies: Copies, projections: Collection[Projection]) -> None:

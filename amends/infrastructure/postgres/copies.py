@@ -78,6 +78,10 @@ class Copies:
             await self._query("fail", self._named(copy) | {"error": error})
         await self._query("unlock", self._named(copy))
 
+    async def progress(self, names: Sequence[str]) -> list[tuple[str, int, int, float | None, float | None]]:
+        """Of copies that are being built: name, events taken in, events left, events per second, seconds left."""
+        return await self._query("progress", {"names": list(names)})
+
     async def read(
         self, after: int, until: int | None, limit: int
     ) -> list[tuple[int, UUID, int, str, bytes]]:
