@@ -248,7 +248,7 @@ def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
     step = state.step(event.step)
     line = step.line(event.direction).but(parked=True)
     if event.stops:
-        line = line.but(retry=None, stopped=event.reason)
+        line = line.but(stopped=event.reason)
     return _with_step(state, _with_line(step, event.direction, line))
 
 

@@ -101,6 +101,8 @@ def _on_definite(turn: Turn, ref: CommandRef, reply: Reply) -> None:
     if said is None and ref.direction is Direction.CLOSE:
         said = ref.step.forward.rounds[-1].answer
     if said is reply.outcome:
+        if _did_it_again(turn, ref, reply):
+            _succeeded(turn, ref, reply)
         return
     if said is not None:
         _contradiction(turn, ref, said, reply.outcome)
@@ -108,6 +110,13 @@ def _on_definite(turn: Turn, ref: CommandRef, reply: Reply) -> None:
         _succeeded(turn, ref, reply)
     else:
         _rejected(turn, ref, reply)
+
+
+def _did_it_again(turn: Turn, ref: CommandRef, reply: Reply) -> bool:
+    """A foreign service may do it for each attempt, and for one of them after its compensation was sent."""
+    foreign = turn.definition.step(ref.step.name).asking(ref.direction).foreign
+    sent = ref.direction is Direction.FORWARD and bool(ref.step.compensation.rounds)
+    return foreign is not None and sent and reply.outcome is Outcome.SUCCEEDED
 
 
 def _succeeded(turn: Turn, ref: CommandRef, reply: Reply) -> None:
@@ -146,9 +155,11 @@ def _reopen(turn: Turn, ref: CommandRef) -> None:
     A foreign service may have done it after it was compensated, so it is compensated once more.
     """
     step, definition = turn.state.step(ref.step.name), turn.definition.step(ref.step.name)
-    if ref.direction is not Direction.FORWARD or not step.happened_late or definition.compensation is None:
+    if ref.direction is not Direction.FORWARD or definition.compensation is None:
         return
     foreign = definition.forward.foreign is not None
+    if not (step.happened_late or (foreign and step.compensation.rounds)):
+        return
     reason = f"{step.name}: the service says that it did happen after all"
     if turn.state.status is Status.COMPENSATED:
         if not foreign and (step.compensation.succeeded or step.by_hand):

@@ -120,9 +120,7 @@ class Line(Value):
         """When this line must be looked at again, whatever comes."""
         attempt = self.in_flight
         due = attempt.expires if attempt else self.retry
-        if self.stopped or due is None:
-            return None
-        return self.moved or due
+        return None if self.stopped else self.moved or due
 
 
 @dataclass(frozen=True)

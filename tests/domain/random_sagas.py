@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from amends.domain.announcing import Announcing
 from amends.domain.checking import check
-from amends.domain.definition import Asking, Definition, StepDefinition
+from amends.domain.correlation import Correlation
+from amends.domain.definition import ASKS_NOBODY, Asking, Definition, StepDefinition
+from amends.domain.foreign import ForeignAnswers
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
+from amends.domain.waiting import Silence, Waiting
 from tests.domain.driver import SECOND, Placed
 
 
@@ -31,17 +36,31 @@ class Undo(Command[Undid], subject="service.undo"):
     step: str
 
 
+class Told(Event, subject="service.told"):
+    """What a waiting step hears, and what a step that publishes tells."""
+
+    step: str
+    yes: bool = True
+
+
 BODY = b'{"what":"it"}'
 
 
 class Spec(NamedTuple):
-    """One step: skipped, and how it is compensated: not, by a command, or by a function that builds none."""
+    """One step: what it is, whether it is skipped, and how it is compensated: not, by a command, or by a function
+    that builds none. A foreign service answers as others do here, and is not trusted.
+    """
 
+    kind: str
     skipped: bool
     compensation: str
     retry: Retry
     timeout: timedelta
+    ask_again: tuple[timedelta, ...]
+    foreign: bool
 
+
+HEARS = Correlation(Told)
 
 _RETRIES = st.builds(
     Retry,
@@ -53,11 +72,15 @@ _RETRIES = st.builds(
 )
 _SPECS = st.builds(
     Spec,
+    kind=st.sampled_from(["command"] * 5 + ["wait", "publish"]),
     skipped=st.sampled_from([False] * 7 + [True]),
     compensation=st.sampled_from(["command"] * 5 + ["none", "nothing"]),
     retry=_RETRIES,
     timeout=st.sampled_from([SECOND * 3, SECOND * 10]),
+    ask_again=st.sampled_from([(), (), (SECOND * 7,), (SECOND, SECOND * 30)]),
+    foreign=st.sampled_from([False, False, False, True]),
 )
+_NOT_TRUSTED = ForeignAnswers(())
 
 
 def _building(command: Command[Any] | None) -> Callable[[Any], Command[Any] | None]:
@@ -65,11 +88,35 @@ def _building(command: Command[Any] | None) -> Callable[[Any], Command[Any] | No
 
 
 def _step(name: str, spec: Spec, after: tuple[str, ...], *, pivot: bool, compensable: bool) -> StepDefinition:
-    forward = Asking(_building(None if spec.skipped else Do(step=name)), (Do,), spec.timeout, spec.retry)
+    if spec.kind == "wait" and not pivot:
+        wait = _waiting(name, spec, after_pivot=not compensable)
+        return StepDefinition(name, ASKS_NOBODY, None, pivot, after, wait=wait)
+    if spec.kind == "publish":
+        tells = Announcing(lambda _: None if spec.skipped else Told(step=name), (Told,))
+        return StepDefinition(name, ASKS_NOBODY, None, pivot, after, announces=tells)
+    forward = Asking(
+        _building(None if spec.skipped else Do(step=name)),
+        (Do,),
+        spec.timeout,
+        spec.retry,
+        spec.ask_again,
+        _NOT_TRUSTED if spec.foreign else None,
+    )
     undo = _building(Undo(step=name) if spec.compensation == "command" else None)
     compensation = Asking(undo, (Undo,), spec.timeout, spec.retry)
     return StepDefinition(
         name, forward, compensation if compensable and spec.compensation != "none" else None, pivot, after
+    )
+
+
+def _waiting(name: str, spec: Spec, *, after_pivot: bool) -> Waiting:
+    silence = (Silence.SKIP if spec.skipped else Silence.PARK) if after_pivot else None
+    return Waiting(
+        HEARS,
+        spec.timeout,
+        where=lambda _, told: bool(told.step == name),
+        rejected_if=None if after_pivot else lambda told: not told.yes,
+        on_timeout=silence,
     )
 
 
@@ -84,15 +131,21 @@ def _after(draw: st.DrawFn, at: int, pivot: int) -> tuple[str, ...]:
 
 
 @st.composite
-def definitions(draw: st.DrawFn) -> Definition:
-    """1 to 6 steps in any order, the pivot anywhere or nowhere, with and without a deadline."""
+def definitions(draw: st.DrawFn, *, foreign: bool | None = None) -> Definition:
+    """1 to 6 steps in any order, the pivot anywhere or nowhere, with and without a deadline.
+
+    With `foreign` given, all of the services are foreign, or none is.
+    """
     specs = draw(st.lists(_SPECS, min_size=draw(st.sampled_from([1, 2, 3, 4])), max_size=6))
     pivot = draw(st.integers(0, len(specs)))
     deadline = draw(st.sampled_from([None, SECOND * 15, SECOND * 60]))
+    if foreign is not None:
+        specs = [spec._replace(foreign=foreign) for spec in specs]
     steps = tuple(
         _step(f"s{i}", spec, _after(draw, i, pivot), pivot=i == pivot, compensable=i < pivot)
         for i, spec in enumerate(specs)
     )
     definition = Definition("random", 1, ("order_id",), Placed, deadline, steps, view=lambda state: state)
+    definition = replace(definition, listens=(HEARS,))
     check(definition)
     return definition

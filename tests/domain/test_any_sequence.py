@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from amends.domain import events as e
 from amends.domain.definition import Definition
 from amends.domain.errors import ActionRefused
-from amends.domain.inputs import Action, Input, Reply, Resume, Retry, Tick
+from amends.domain.inputs import Action, Arrival, Input, Reply, Resume, Retry, Tick
 from amends.domain.wire import Direction, Outcome
 from amends.testing import invariants
 from tests.domain.driver import SECOND, Play
 from tests.domain.random_actions import ACTIONS
-from tests.domain.random_sagas import BODY, definitions
+from tests.domain.random_sagas import BODY, Told, definitions
 from tests.domain.world import Behaviour, World
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class Act(NamedTuple):
 
 
 _KINDS = ["command"] * 8 + ["reply"] * 8 + ["lose command", "lose reply", "tick", "tick", "wait", "crash"]
+_KINDS += ["event"] * 3
 _BEHAVIOURS: tuple[Behaviour, ...] = (*("do",) * 6, "reject", "fail")
 
 
@@ -85,12 +86,20 @@ class Network(Play):
                 self.replies_out.pop(act.which % len(self.replies_out))
             case "tick" if self.state.wake_up:
                 self.tick()
+            case "event":
+                self.tell(act.which, yes=act.behaviour == "do", again=act.again)
             case "wait":
                 self.wait(SECOND * act.which * 2)
             case "crash":
                 self.decide_again(act.which)
             case kind if kind in ACTIONS:
                 self.try_give(ACTIONS[kind](self, self.world, act.which))
+
+    def tell(self, which: int, *, yes: bool, again: bool = False) -> None:
+        """An event comes that some step may wait for, now or later, or that nobody waits for."""
+        step = self.definition.steps[which % len(self.definition.steps)].name
+        event = Told(step=step, yes=yes)
+        self.give(Arrival(f"{step}/{yes}/{again}", event.subject, event.model_dump_json().encode()))
 
     def _take(self, messages: list[T], act: Act) -> T:
         at = act.which % len(messages)
@@ -125,7 +134,11 @@ class Network(Play):
                     self.handle(command, behaviour)
                 for reply in self._drain(self.replies_out):
                     self.give(reply)
-            if self.state.status.final or (behaviour != "do" and self.parked):
+            for step in [step.name for step, _ in self.state.waits()] if behaviour == "do" else ():
+                self.arrive(Told(step=step))
+            if self.commands_out:
+                continue
+            if self.state.status.final or (self.parked and (behaviour != "do" or self.untrusted)):
                 return
             self.tick()
         raise AssertionError("\n".join(["neither settled nor parked", *self.told()]))
@@ -136,8 +149,14 @@ class Network(Play):
         return drained
 
     @property
+    def untrusted(self) -> bool:
+        """A foreign service's no settles nothing while another attempt is unanswered: a person must come."""
+        return any(step.forward.foreign is not None for step in self.definition.steps)
+
+    @property
     def parked(self) -> bool:
-        return any(line.parked for _, _, line in self.state.active())
+        lines = any(line.parked for _, _, line in self.state.active())
+        return lines or any(wait.parked for _, wait in self.state.waits())
 
 
 def reply_to(command: e.CommandRecorded, outcome: Outcome) -> Reply:
@@ -183,19 +202,74 @@ def test_whatever_operators_do_every_saga_settles_or_is_parked(
 
 @_SETTINGS
 @given(
-    definitions(),
+    definitions(foreign=False),
     st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Outcome), st.booleans()), min_size=5, max_size=60),
 )
 def test_with_lying_participants_nothing_breaks_and_every_contradiction_is_flagged(
     definition: Definition, said: list[tuple[int, Outcome, bool]]
 ) -> None:
+    play = lied(definition, said)
+    assert bool(play.state.contradictions) == play.contradicted, play.told()
+
+
+@_SETTINGS
+@given(
+    definitions(),
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from(Outcome), st.booleans()), min_size=5, max_size=60),
+)
+def test_with_lying_foreign_participants_nothing_breaks(
+    definition: Definition, said: list[tuple[int, Outcome, bool]]
+) -> None:
+    lied(definition, said)
+
+
+def lied(definition: Definition, said: list[tuple[int, Outcome, bool]]) -> Liars:
     play = Liars(definition)
     for which, outcome, ticks in said:
         play.says(which, outcome)
+        play.tell(which, yes=outcome is not Outcome.REJECTED)
         if ticks and play.state.wake_up:
             play.tick()
     play.check_all()
-    assert bool(play.state.contradictions) == play.contradicted, play.told()
+    return play
+
+
+@_SETTINGS
+@given(definitions(foreign=True), acts("cancel"))
+def test_what_foreign_participants_do_late_or_twice_is_undone(
+    definition: Definition, happens: list[Act]
+) -> None:
+    play = Strangers(definition)
+    for act in happens:
+        if not act.kind.startswith("lose"):
+            play.act(act._replace(again=False))
+    play.calm("do")
+    play.check_all()
+    assert play.status != "compensated" or not play.left_behind(), play.told()
+
+
+class Strangers(Network):
+    """Services that do a thing for each command that asks for it, and undo it for each that asks for that."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.effects: set[str] = set()
+        super().__init__(definition)
+
+    def handle(self, command: e.CommandRecorded, behaviour: Behaviour) -> None:
+        outcomes = {"do": Outcome.SUCCEEDED, "reject": Outcome.REJECTED, "fail": Outcome.FAILED}
+        if behaviour == "do":
+            undoes = command.direction is Direction.COMPENSATE
+            (self.effects.discard if undoes else self.effects.add)(command.step)
+        self.replies_out.append(reply_to(command, outcomes[behaviour]))
+
+    def left_behind(self) -> set[str]:
+        """Steps that took effect, although they could have been undone."""
+        undoable = {step.name for step in self.definition.steps if step.compensation is not None}
+        return {name for name in self.effects & undoable if not self.state.step(name).passed_over}
+
+    def check(self) -> None:
+        broken = invariants.of_wake_up(self.state, self.history)
+        assert not broken, "\n".join([*broken, *self.told()])
 
 
 class Liars(Network):

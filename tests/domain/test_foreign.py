@@ -11,7 +11,7 @@ import pytest
 from amends import Command, Event, Foreign, Saga, step, wait_for
 from amends.domain import events as e
 from amends.domain.errors import DefinitionError
-from amends.domain.inputs import Abandon, Settle
+from amends.domain.inputs import Abandon, Reply, Settle
 from amends.domain.wire import Direction, Outcome
 from tests.domain.driver import RETRY, SECOND, Notify, Placed, Play, Release, Reserve
 
@@ -219,6 +219,20 @@ def test_a_late_success_reopens_a_compensated_saga() -> None:
     assert "saga.reopened car" in play.told()
     play.arrive(FREED)
     assert play.status == "compensated"
+    assert play.state.contradictions == 0
+
+
+def test_each_attempt_that_succeeds_after_its_compensation_was_sent_opens_another_round_of_it() -> None:
+    play = given_up()
+    first, second = (command for command in play.commands[1:3])
+    play.arrive(FREED)
+    play.succeed("undo reserve")
+    for command in (first, second):
+        body = b'{"order": "o1"}'
+        play.give(Reply(f"late-{command.attempt}", command.command_id, Outcome.SUCCEEDED, body))
+        assert (play.status, play.sent[-1]) == ("compensating", "undo car")
+        play.arrive(FREED)
+        assert play.status == "compensated"
     assert play.state.contradictions == 0
 
 
