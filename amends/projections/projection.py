@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from pydantic_core import from_json
@@ -48,12 +48,9 @@ class Projection(Protocol):
     (what readers see of the copy), `load` (the fold's state, by saga), and what `fold` names.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def package(self) -> str: ...
+    name: ClassVar[str]
+    version: ClassVar[int]
+    package: ClassVar[str]
 
     def fold(self, states: States, events: Sequence[Logged]) -> Sequence[Change]:
         """What these events change. `states` are those that were saved for their sagas, where there are any.

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Final, Self
 
 from amends.domain.errors import AmendsError
@@ -228,9 +228,9 @@ class _Session:
         ours = [copy for copy in await self._copies.all() if (copy.name, copy.number) in self.taken]
         ours = [copy for copy in ours if copy.state != "retired"]
         groups = [list(group) for _, group in groupby(sorted(ours, key=_position), _position)]
-        bounds = [*(group[0].position for group in groups[1:]), None]
         self.more, events = False, 0
-        for group, until in zip(groups, bounds, strict=True):
+        for group, following in zip_longest(groups, groups[1:]):
+            until = following[0].position if following else None
             fed = await self._feeding.feed(group, until, self._batch_size)
             await self._give_up(fed)
             events += fed.events

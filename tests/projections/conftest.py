@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.events import SagaEvent
+from amends.domain.history import Recorded
 from amends.infrastructure.ports import Commit
 from amends.infrastructure.postgres.store import PostgresStore, migrate_store
 from amends.projections.runner import Runner, prepare
@@ -47,16 +48,58 @@ class Place:
         aggregate.append(events)
         assert not await self.store.commit(Commit([aggregate], [row(aggregate, before)]))
 
-    async def shown(
-        self, view: LiteralString, where: LiteralString = "true", *args: Any
-    ) -> list[dict[str, Any]]:
+    async def record_many(self, events: Sequence[tuple[UUID, SagaEvent]]) -> None:
+        """Append these to the histories of their sagas, in their order, in one transaction."""
+        recorded: list[Recorded] = []
+        for saga_id, event in events:
+            recorded += self._sagas.setdefault(saga_id, SagaAggregate(saga_id)).append([event])
+        changed = [self._sagas[saga_id] for saga_id in dict.fromkeys(saga_id for saga_id, _ in events)]
+        rows = [(each.state, each) for each in changed]
+        async with self.connection.transaction(), self.connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO test.events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
+                [(each.originator_id, each.originator_version, each.topic, each.stored) for each in recorded],
+            )
+            await cursor.executemany(
+                "INSERT INTO test.sagas (saga_id, saga, definition, key, status, version, expected)"
+                " VALUES (%s, %s, %s, %s, %s, %s, 0)"
+                " ON CONFLICT (saga_id) DO UPDATE SET status = excluded.status, version = excluded.version",
+                [(a.id, s.saga, s.definition, s.key, str(s.status), a.version) for s, a in rows if s],
+            )
+
+    async def forget_histories(self) -> None:
+        """As if nothing had been recorded; the views still show it."""
+        await self.query("TRUNCATE test.events, test.sagas")
+        await self.query("UPDATE test.projections SET position = 0")
+        self._sagas.clear()
+
+    async def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every live copy, in an order of its own."""
+        live = await self.query("SELECT name, copy FROM test.projections WHERE state = 'live' ORDER BY name")
+        found: dict[str, list[dict[str, Any]]] = {}
+        for copy in live:
+            schema = f"test_views_{copy['name']}_{copy['copy']}"
+            names = await self.query("SELECT tablename FROM pg_tables WHERE schemaname = %s", schema)
+            for name in sorted(each["tablename"] for each in names):
+                rows = await self.query(
+                    f"SELECT to_jsonb(t) AS row FROM {schema}.{name} AS t ORDER BY to_jsonb(t)"
+                )
+                found[f"{copy['name']}.{name}"] = [each["row"] for each in rows]
+        return found
+
+    async def positions(self) -> dict[str, int]:
+        """The places of the live copies."""
+        rows = await self.query("SELECT name, position FROM test.projections WHERE state = 'live'")
+        return {row["name"]: row["position"] for row in rows}
+
+    async def shown(self, view: str, where: str = "true", *args: Any) -> list[dict[str, Any]]:
         """What the view shows after all events were taken in."""
         await Runner(self.url, NAMESPACE).catch_up()
         return await self.query(f"SELECT * FROM test_views.{view} WHERE {where}", *args)
 
-    async def query(self, query: LiteralString, *args: Any) -> list[dict[str, Any]]:
-        cursor = await self.connection.execute(query, args)
-        return await cursor.fetchall() if cursor.description else []
+    async def query(self, query: str, *args: Any) -> list[dict[str, Any]]:
+        cursor = await self.connection.execute(query.encode(), args or None)
+        return await cursor.fetchall() if cursor.description is not None else []
 
 
 @pytest.fixture
@@ -68,7 +111,3 @@ async def place(views_database: str) -> AsyncIterator[Place]:
         ) as connection,
     ):
         yield Place(views_database, store, connection)
-
-
-def types(rows: Sequence[dict[str, Any]]) -> list[str]:
-    return [row["type"] for row in rows]

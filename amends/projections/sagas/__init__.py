@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic_core import from_json
@@ -17,9 +17,9 @@ from amends.projections.sagas.standing import COLUMNS, row
 class Sagas:
     """What each saga has done, what it waits for, and since when. The views are told of in docs/views.md."""
 
-    name: Final = "sagas"
-    version: Final = 1
-    package: Final = "amends.projections.sagas.sql"
+    name: ClassVar[str] = "sagas"
+    version: ClassVar[int] = 1
+    package: ClassVar[str] = "amends.projections.sagas.sql"
 
     def fold(self, states: States, events: Sequence[Logged]) -> Sequence[Change]:
         """One row for each saga in the batch, however many of its events are in it."""

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 from uuid import UUID
 
 from pydantic_core import from_json
@@ -42,9 +42,9 @@ class Statistics:
     counted in its own hour, without a duration.
     """
 
-    name: Final = "statistics"
-    version: Final = 1
-    package: Final = "amends.projections.statistics.sql"
+    name: ClassVar[str] = "statistics"
+    version: ClassVar[int] = 1
+    package: ClassVar[str] = "amends.projections.statistics.sql"
 
     def fold(self, states: States, events: Sequence[Logged]) -> Sequence[Change]:
         """What ended, added up; and when what is under way began."""
