@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from amends import Command, Event, Saga, step
+from amends import Command, Event, Foreign, Retry, Saga, announce, step, wait_for
 from amends.examples.order import Order
 from amends.projections.design import NotADesign, failures, outline
 from amends.projections.design.canvas import plain
@@ -168,6 +168,75 @@ def test_steps_that_wait_for_each_other_cannot_be_drawn() -> None:
     }
     with pytest.raises(NotADesign, match=r"knot@1: expected every step .* got a, b, which can never begin"):
         outline(shape)
+
+
+class Answered(Event, subject="hosts.answered"):
+    trip_id: str
+
+
+class CarBooked(Event, subject="cars.booked"):
+    trip_id: str
+
+
+class BookCar(Command[CarBooked], subject="cars.book"):
+    pass
+
+
+class GaveUp(Event, subject="trips.gave-up"):
+    pass
+
+
+class Stay(Saga[Booked], name="stay", version=1, key="trip_id"):
+    host = wait_for(Answered, timeout=timedelta(hours=24), key="trip_id")
+
+    @step(after=[host], ask_again=[timedelta(days=1)])
+    def hotel(self) -> Reserve:
+        return Reserve()
+
+    @hotel.compensate
+    def release(self) -> Release:
+        return Release()
+
+    @hotel.when_rejected
+    def give_up(self) -> GaveUp:
+        return GaveUp()
+
+    @step(pivot=True, foreign=Foreign(key="trip_id"), retry=Retry(attempts=1))
+    def car(self) -> BookCar:
+        return BookCar()
+
+    reviewed = wait_for(Answered, timeout=timedelta(days=7), key="trip_id", on_timeout="skip")
+
+    @announce
+    def tell(self) -> GaveUp:
+        return GaveUp()
+
+
+def test_waits_rounds_foreign_services_and_announcements_have_their_rows() -> None:
+    design = outline(json.loads(json.dumps(Stay.definition.shape())))
+    table = [(f.point, f.what, f.text()) for f in failures(design) if f.point != "any step"]
+    unanswered = "no answer, or a technical failure, after"
+    assert table[:-1] == [
+        ("host", "no hosts.answered within 24 h, or one that says no", "nothing to undo → compensated"),
+        (
+            "hotel",
+            "rejected, and again after 24 h",
+            "publishes trips.gave-up → nothing to undo → compensated",
+        ),
+        ("hotel", f"{unanswered} 3 attempts", "hotel.release → compensated"),
+        ("car", "rejected", "hotel.release → compensated"),
+        (
+            "car",
+            f"{unanswered} 1 attempt",
+            "parked for a person, who finds out: a foreign service cannot be asked to close it",
+        ),
+        ("reviewed", "no hosts.answered within 7 d", "the step is skipped"),
+    ]
+    drawn = plain(drawing(design))
+    for line in ("waits for hosts.answered", "30 s × 3, again after 24 h", "cars.book (foreign)"):
+        assert line in drawn
+    assert "| publishes `trips.gave-up` | cannot be taken back |" in page(design)
+    assert 's5>"<b>tell</b><br/>trips.gave-up"]:::step' in mermaid(design)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from amends.projections.design.canvas import DOWN, LEFT, RIGHT, UP, Canvas, Frame
-from amends.projections.design.outline import Design, Node, duration
+from amends.projections.design.outline import Design, Node, duration, patience
 
 Drawing: TypeAlias = list[list[tuple[str, str]]]
 """Rows of runs: a text and its style, one of `line`, `edge`, `step`, `pivot`, `onward`, `wait`, `text`, `undo`."""
@@ -100,17 +100,20 @@ def _step(design: Design, node: Node) -> _Box:
     onward = design.never_undone(node)
     style = "pivot" if node.pivot else "wait" if node.waits else "onward" if onward else "step"
     title = f"{node.name} (pivot)" if node.pivot else node.name
-    asked = f"waits for {node.forward.action}" if node.waits else node.forward.action
-    lines = [(title, style), (asked, "text"), (_patience(node), "text")]
+    lines = [(title, style), (_asked(node), "text")]
+    if not node.publishes:
+        lines.append((patience(node), "text"))
     if node.compensation is not None:
         lines.append((f"↩ {node.compensation.action}", "undo"))
     return _Box(tuple(lines), _DOUBLE if node.pivot else _DASHED if node.waits else _ROUND)
 
 
-def _patience(node: Node) -> str:
-    within = f"{duration(node.forward.timeout)}" if node.forward.timeout else "no limit"
-    attempts = node.forward.attempts
-    return within if not attempts else f"{within} × {attempts}"
+def _asked(node: Node) -> str:
+    if node.waits:
+        return f"waits for {node.forward.action}"
+    if node.publishes:
+        return f"publishes {node.forward.action}"
+    return f"{node.forward.action} (foreign)" if node.forward.foreign else node.forward.action
 
 
 def _place(canvas: Canvas, row: _Row, centres: dict[str, int], size: int) -> None:

@@ -49,19 +49,27 @@ class Failure:
     chain: tuple[tuple[Undo, ...], ...]
     then: str
     cause: Cause = Cause.OTHER
+    tells: str = ""  # what is published then
 
     def text(self) -> str:
         """What happens, as one line."""
         undone = [" ‖ ".join(map(str, row)) for row in self.chain]
         if not undone and self.then == _COMPENSATED:
             undone = ["nothing to undo"]
-        return " → ".join([*undone, self.then])
+        told = [f"publishes {self.tells}"] if self.tells else []
+        return " → ".join([*told, *undone, self.then])
 
     def as_json(self) -> JsonObject:
         chain = [
             [{"step": u.step, "action": u.action, "certain": u.certain} for u in row] for row in self.chain
         ]
-        return {"point": self.point, "what": self.what, "chain": chain, "then": self.then}
+        return {
+            "point": self.point,
+            "what": self.what,
+            "publishes": self.tells,
+            "chain": chain,
+            "then": self.then,
+        }
 
 
 def failures(design: Design) -> Sequence[Failure]:
@@ -73,39 +81,53 @@ def failures(design: Design) -> Sequence[Failure]:
 
 
 def _of_step(design: Design, node: Node) -> Iterator[Failure]:
-    tries = f"{node.forward.attempts} attempts" if node.forward.attempts else "the last attempt"
-    unanswered = f"no answer, or a technical failure, after {tries}"
-    if node.kind == "publish":
+    if node.publishes:
         return
-    if node.pivot:
-        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED, Cause.REJECTED)
-        close = (
-            f"{node.forward.services[0]} is asked to close it: if it did happen, the saga goes on; "
-            "if not, as when it is rejected"
-        )
-        yield Failure(node.name, unanswered, (), close)
-    elif node.waits and node.on_timeout:
-        then = "the step is skipped" if node.on_timeout == "skip" else "parked for a person; it waits on"
-        yield Failure(node.name, _silence(node), (), then)
+    if node.waits:
+        yield _silence(design, node)
+    elif node.pivot:
+        yield _rejected(design, node)
+        yield Failure(node.name, _unanswered(node), (), _closing(node))
     elif design.never_undone(node):
-        yield Failure(
-            node.name,
-            "rejected, failed or no answer",
-            (),
-            f"asked again until it is done; parked after {tries}",
-        )
-    elif node.waits:
-        what = f"{_silence(node)}, or it says no"
-        yield Failure(node.name, what, _chain(design, node), _COMPENSATED, Cause.NO_EVENT)
+        then = f"asked again until it is done; parked after {_tries(node)}"
+        yield Failure(node.name, "rejected, failed or no answer", (), then)
     else:
-        yield Failure(node.name, "rejected", _chain(design, node), _COMPENSATED, Cause.REJECTED)
-        yield Failure(
-            node.name, unanswered, _chain(design, node, itself=True), _COMPENSATED, Cause.UNANSWERED
-        )
+        yield _rejected(design, node)
+        chain = _chain(design, node, itself=True)
+        yield Failure(node.name, _unanswered(node), chain, _COMPENSATED, Cause.UNANSWERED)
 
 
-def _silence(node: Node) -> str:
-    return f"no {node.forward.action} within {duration(node.forward.timeout)}"
+def _rejected(design: Design, node: Node) -> Failure:
+    delays = [duration(delay) for delay in node.forward.again]
+    what = f"rejected, and again after {', '.join(delays)}" if delays else "rejected"
+    return Failure(node.name, what, _chain(design, node), _COMPENSATED, Cause.REJECTED, node.tells)
+
+
+def _silence(design: Design, node: Node) -> Failure:
+    what = f"no {node.forward.action} within {duration(node.forward.timeout)}"
+    if not design.never_undone(node):
+        what += ", or one that says no"
+        return Failure(node.name, what, _chain(design, node), _COMPENSATED, Cause.NO_EVENT, node.tells)
+    then = "the step is skipped" if node.on_timeout == "skip" else "parked for a person; it waits on"
+    return Failure(node.name, what, (), then)
+
+
+def _tries(node: Node) -> str:
+    attempts = node.forward.attempts
+    return f"{attempts} attempt{'s' if attempts != 1 else ''}" if attempts else "the last attempt"
+
+
+def _unanswered(node: Node) -> str:
+    return f"no answer, or a technical failure, after {_tries(node)}"
+
+
+def _closing(node: Node) -> str:
+    if node.forward.foreign:
+        return "parked for a person, who finds out: a foreign service cannot be asked to close it"
+    return (
+        f"{node.forward.services[0]} is asked to close it: if it did happen, the saga goes on; "
+        "if not, as when it is rejected"
+    )
 
 
 def _of_saga(design: Design) -> Iterator[Failure]:

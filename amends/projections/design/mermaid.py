@@ -38,7 +38,10 @@ def _steps(design: Design) -> Iterator[str]:
 
 
 def _box(node: Node, name: str) -> str:
-    label = f"<b>{_text(node.name)}</b><br/>{_text(node.forward.action)}"
+    foreign = "<br/>(foreign)" if node.forward.foreign else ""
+    label = f"<b>{_text(node.name)}</b><br/>{_text(node.forward.action)}{foreign}"
+    if node.publishes:
+        return f'{name}>"{label}"]:::step'
     if node.waits:
         timeout = f"<br/>at most {duration(node.forward.timeout)}" if node.forward.timeout else ""
         return f'{name}[/"{label}{timeout}"/]:::wait'

@@ -19,12 +19,17 @@ class NotADesign(AmendsError):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a service, forwards or backwards; `subjects` are the alternatives. Times in seconds."""
+    """What is asked of a service, forwards or backwards; `subjects` are the alternatives. Times in seconds.
+
+    `again` is how long after each rejection it is asked anew; a `foreign` service keeps none of the promises.
+    """
 
     subjects: tuple[str, ...]
     types: tuple[str, ...]
-    timeout: float | None
-    attempts: int | None
+    timeout: float | None = None
+    attempts: int | None = None
+    again: tuple[float, ...] = ()
+    foreign: bool = False
 
     @property
     def action(self) -> str:
@@ -37,7 +42,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Node:
-    """One step. `after` are the steps that must be done before it begins."""
+    """One step. `after` are the steps that must be done before it begins.
+
+    `kind` is `command`, `wait` (its `forward` is the event, `on_timeout` what silence does after the pivot)
+    or `publish` (its `forward` is the event). `tells` is published when its rejection turns the saga back.
+    """
 
     name: str
     kind: str
@@ -46,11 +55,16 @@ class Node:
     forward: Request
     compensation: Request | None
     note: str = ""
-    on_timeout: str = ""  # what a wait's timeout does after the pivot: skip or park
+    on_timeout: str = ""
+    tells: str = ""
 
     @property
     def waits(self) -> bool:
         return self.kind == "wait"
+
+    @property
+    def publishes(self) -> bool:
+        return self.kind == "publish"
 
 
 @dataclass(frozen=True)
@@ -180,28 +194,46 @@ def handled(handler: JsonObject) -> str:
     return str(cast(JsonObject, what).get("subject", "") if isinstance(what, dict) else what)
 
 
+def patience(node: Node) -> str:
+    """How long and how often it is asked: `30 s × 3`, `30 s × 3, again after 1 d, 3 d`."""
+    asked = duration(node.forward.timeout) if node.forward.timeout else "no limit"
+    if node.forward.attempts:
+        asked += f" × {node.forward.attempts}"
+    if node.forward.again:
+        asked += f", again after {', '.join(map(duration, node.forward.again))}"
+    return asked
+
+
 def _node(step: JsonObject, before: tuple[str, ...], note: str) -> Node:
-    after = step.get("after")
+    after: Sequence[str] | None = step.get("after")
     wait: JsonObject = step.get("wait") or {}
+    rejected: JsonObject = step.get("when_rejected") or {}
+    undo: JsonObject | None = step.get("compensation")
     return Node(
         name=step["name"],
         kind=step.get("kind", "command"),
         after=before if after is None else tuple(after),
         pivot=bool(step.get("pivot")),
-        forward=_forward(step),
-        compensation=_request(step["compensation"]) if step.get("compensation") else None,
+        forward=_forward(step, wait),
+        compensation=_request(undo) if undo else None,
         note=note,
-        on_timeout=str(wait.get("on_timeout", "")),
+        on_timeout=wait.get("on_timeout", ""),
+        tells=rejected.get("subject", ""),
     )
 
 
-def _forward(step: JsonObject) -> Request:
-    if step.get("forward"):
-        return _request(step["forward"])
-    named: JsonObject = step.get("wait") or step.get("event") or {}
-    events: list[JsonObject] = [named, *named.get("others", ()), *filter(None, [named.get("rejection")])]
-    subjects, types = (tuple(str(each.get(part, "")) for each in events) for part in ("subject", "type"))
-    return Request(subjects, types, named.get("timeout"), None)
+def _forward(step: JsonObject, wait: JsonObject) -> Request:
+    asking: JsonObject | None = step.get("forward")
+    if asking:
+        return _request(asking)
+    if wait:
+        named: list[JsonObject] = [wait, *([wait["rejection"]] if "rejection" in wait else [])]
+    else:
+        event: JsonObject = step.get("event") or {}
+        named = [event, *event.get("others", [])] if event else []
+    return Request(
+        tuple(each["subject"] for each in named), tuple(each["type"] for each in named), wait.get("timeout")
+    )
 
 
 def _request(asking: JsonObject) -> Request:
@@ -212,4 +244,6 @@ def _request(asking: JsonObject) -> Request:
         types=tuple(command["type"] for command in commands),
         timeout=asking.get("timeout"),
         attempts=retry.get("attempts"),
+        again=tuple(asking.get("ask_again") or ()),
+        foreign="foreign" in asking,
     )

@@ -24,8 +24,8 @@ def page(design: Design) -> str:
         ]
         parts += [f"- **{node.name}**: {node.note}" for node in design.nodes if node.note]
     parts += ["## Flow", f"```mermaid\n{mermaid(design)}```"]
-    if design.nodes:
-        rows = [(f.point, f.what, f.text()) for f in failures(design)]
+    rows = [(f.point, f.what, f.text()) for f in failures(design)]
+    if rows:
         parts += ["## Failures", _table(("failure point", "what failed", "compensation chain"), rows), NOTE]
     return "\n\n".join(parts) + "\n"
 
@@ -44,24 +44,39 @@ def _trigger(design: Design) -> Iterator[str]:
 
 def _row(design: Design, number: int, node: Node) -> Sequence[str]:
     mark = " **(pivot)**" if node.pivot else ""
-    action = f"waits for {_code(node.forward)}" if node.waits else _code(node.forward)
     return (
         str(number),
         f"{node.name}{mark}",
         ", ".join(design.direct(node)) or "the start",
-        ", ".join(node.forward.services),
-        action,
+        "–" if node.publishes else ", ".join(node.forward.services),
+        _action(node),
         _undone(design, node),
-        duration(node.forward.timeout),
+        "–" if node.publishes else duration(node.forward.timeout),
         str(node.forward.attempts or "–"),
     )
+
+
+def _action(node: Node) -> str:
+    what = _code(node.forward)
+    if node.waits:
+        return f"waits for {what}"
+    if node.publishes:
+        return f"publishes {what}"
+    again = f", again after {', '.join(map(duration, node.forward.again))}" if node.forward.again else ""
+    return f"{what}{again}{' (foreign)' if node.forward.foreign else ''}"
 
 
 def _undone(design: Design, node: Node) -> str:
     if node.compensation is not None:
         return _code(node.compensation)
+    if node.publishes:
+        return "cannot be taken back"
     if design.never_undone(node):
-        return "never: only forward" if not node.pivot else "never: it is closed instead"
+        return (
+            "never: it is closed instead"
+            if node.pivot and not node.forward.foreign
+            else "never: only forward"
+        )
     return "none needed"
 
 
