@@ -16,9 +16,9 @@ from rich.text import Text
 from amends.cli.describing import failure_table
 from amends.cli.modules import NothingFound, find
 from amends.cli.running import BadInput, execute
-from amends.domain.definition import Definition, InvalidMessage
+from amends.domain.definition import InvalidMessage
 from amends.domain.events import JsonObject
-from amends.domain.saga import Saga
+from amends.domain.handlers.definition import AnyDefinition
 from amends.projections.design.failures import NOTE
 from amends.projections.story import sentence
 from amends.testing.exploring import Exploration, Problem, explore
@@ -45,15 +45,14 @@ def check(
     raise typer.Exit(0 if all(exploration.settles for _, exploration in found) else 1)
 
 
-async def _explored(target: str, source: Path | None) -> list[tuple[Definition, Exploration]]:
-    sagas = [saga for saga in find([target]).sagas if issubclass(saga, Saga)]
+async def _explored(target: str, source: Path | None) -> list[tuple[AnyDefinition, Exploration]]:
+    sagas = find([target]).sagas
     if not sagas:
-        raise NothingFound(f"expected a Saga of steps in {target!r}; it holds none")
-    return [(saga.definition, _explore(saga, source)) for saga in sagas]
+        raise NothingFound(f"expected a Saga or a ProcessManager in {target!r}; it holds none")
+    return [(saga.definition, _explore(saga.definition, source)) for saga in sagas]
 
 
-def _explore(saga: type[Saga[Any]], source: Path | None) -> Exploration:
-    definition = saga.definition
+def _explore(definition: AnyDefinition, source: Path | None) -> Exploration:
     starts = [_start(definition, source)] if source else []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
@@ -66,14 +65,16 @@ def _explore(saga: type[Saga[Any]], source: Path | None) -> Exploration:
         return explore(definition, starts, progress)
 
 
-def _start(definition: Definition, source: Path) -> JsonObject:
+def _start(definition: AnyDefinition, source: Path) -> JsonObject:
     try:
-        return definition.read_start(definition.start.subject, source.read_bytes()).model_dump(mode="json")
+        return definition.read_start(definition.start_subjects[0], source.read_bytes()).model_dump(
+            mode="json"
+        )
     except (OSError, InvalidMessage) as error:
         raise BadInput(f"expected the start event of {definition.name} in {source}; {error}") from None
 
 
-def _report(definition: Definition, found: Exploration) -> RenderableType:
+def _report(definition: AnyDefinition, found: Exploration) -> RenderableType:
     parts: list[RenderableType] = [Text(f"{definition.name}@{definition.version}", style="bold"), Text()]
     if found.problems:
         parts += [part for problem in found.problems for part in _trace(problem)]
@@ -105,7 +106,7 @@ def _trace(problem: Problem) -> Iterator[Text]:
     yield Text()
 
 
-def _facts(definition: Definition, found: Exploration) -> JsonObject:
+def _facts(definition: AnyDefinition, found: Exploration) -> JsonObject:
     return {
         "saga": definition.name,
         "version": definition.version,

@@ -224,7 +224,6 @@ def test_waits_rounds_foreign_services_and_announcements_have_their_rows() -> No
             "publishes trips.gave-up → nothing to undo → compensated",
         ),
         ("hotel", f"{unanswered} 3 attempts", "hotel.release → compensated"),
-        ("car", "rejected", "hotel.release → compensated"),
         (
             "car",
             f"{unanswered} 1 attempt",

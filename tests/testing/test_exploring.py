@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from amends import Command, Event, Saga, step
+from amends import (
+    Action,
+    Command,
+    Event,
+    Foreign,
+    ProcessManager,
+    Retry,
+    Saga,
+    compensate,
+    complete,
+    on,
+    on_timeout,
+    send,
+    starts,
+    step,
+    timeout,
+    wait_for,
+)
 from amends.domain import events as e
 from amends.domain.decide import take_turn
 from amends.domain.definition import Definition
@@ -159,6 +178,86 @@ def test_a_step_that_some_start_events_skip_is_explored_both_ways() -> None:
     assert {f.then for f in found.failures if f.point == "pay"} == {"cannot happen"}
 
 
+class Answered(Event, subject="host.answered"):
+    order_id: str
+    accepted: bool
+
+
+class Booked(Event, subject="cars.booked"):
+    order_id: str
+
+
+class Book(Command[Booked], subject="cars.book"):
+    pass
+
+
+class Stay(Saga[Went], name="stay", version=1, key="order_id"):
+    """An approval beside a step, a foreign pivot, and a wait after it."""
+
+    @step(after=[], ask_again=[timedelta(days=1), timedelta(days=3)])
+    def pay(self) -> Pay:
+        return Pay(order_id=self.key)
+
+    @pay.compensate
+    def refund(self) -> Undo:
+        return Undo()
+
+    host = wait_for(
+        Answered,
+        timeout=timedelta(hours=24),
+        key="order_id",
+        after=[],
+        rejected_if=lambda answer: not answer.accepted,
+    )
+
+    @step(after=[pay, host], pivot=True, foreign=Foreign(key="order_id"), retry=Retry(attempts=1))
+    def car(self) -> Book:
+        return Book()
+
+    review = wait_for(Answered, timeout=timedelta(days=7), key="order_id", on_timeout="park")
+
+
+def test_waits_rounds_and_foreign_services_are_explored() -> None:
+    found = explore(Stay.definition)
+    assert found.problems == []
+    assert found.ends == {"completed", "compensated"}
+    assert found.parks == {"car", "review", "undoing pay"}
+    table = {(f.point, f.what.partition(",")[0]): f.text() for f in found.failures}
+    assert table["host", "no host.answered within 24 h"] == "(service.undo) → compensated"
+    assert table["pay", "rejected"] == "nothing to undo → compensated"
+    assert ("car", "rejected") not in table  # no event of its service says so
+
+
+class Nothing(BaseModel):
+    pass
+
+
+class Manager(
+    ProcessManager[Nothing], name="manager", version=1, deadline=timedelta(days=1), sends=[Pay, Undo]
+):
+    @starts(Went, key="order_id")
+    def went(self, event: Went) -> Iterator[Action]:
+        yield send(Pay(order_id=self.key), compensate=Undo())
+        yield timeout("late", after=timedelta(hours=1))
+
+    @on(Answered, key="order_id")
+    def answered(self, event: Answered) -> Iterator[Action]:
+        yield complete() if event.accepted else compensate("the host says no")
+
+    @on_timeout("late")
+    def late(self) -> Iterator[Action]:
+        yield complete()
+
+
+def test_a_process_manager_of_handlers_is_explored_with_every_event_and_timeout() -> None:
+    found = explore(Manager.definition)
+    assert found.problems == []
+    assert found.ends == {"completed", "compensated"}
+    table = {(f.point, f.what): f.text() for f in found.failures}
+    assert table["host.answered comes", "a handler decides so"] == "service.undo → compensated"
+    assert table["pay#1", "rejected"] == "nothing to undo → compensated"
+
+
 def without_retries(*given: Any) -> Any:
     """A core that forgets the timer of every retry that it plans."""
     turn = take_turn(*given)
@@ -177,7 +276,7 @@ def test_a_saga_that_nothing_will_ever_wake_is_found() -> None:
             return Pay(order_id=self.key)
 
     problem = explore(Plain.definition, decide=without_retries).problems[0]
-    assert problem.what == "running, and nothing will ever wake it"
+    assert problem.what == "running, and no timer will ever wake it"
     assert str(problem.trace[-1][0]) in ("pay: failed", "pay: no answer")
 
 

@@ -15,16 +15,17 @@ NOTE = (
 )
 
 ANY = "any step"
-_COMPENSATED = "compensated"
+COMPENSATED = "compensated"
 
 
 class Cause(StrEnum):
     """What a row is about."""
 
     REJECTED = "rejected"
-    UNANSWERED = "unanswered"
+    UNANSWERED = "no answer, or a technical failure, after the last attempt"
     NO_EVENT = "no event"
-    TURNED_BACK = "turned back"
+    TURNED_BACK = "the deadline passes, or it is cancelled"
+    DECIDED = "a handler decides so"
     OTHER = "other"  # nothing is undone
 
 
@@ -54,7 +55,7 @@ class Failure:
     def text(self) -> str:
         """What happens, as one line."""
         undone = [" ‖ ".join(map(str, row)) for row in self.chain]
-        if not undone and self.then == _COMPENSATED:
+        if not undone and self.then == COMPENSATED:
             undone = ["nothing to undo"]
         told = [f"publishes {self.tells}"] if self.tells else []
         return " → ".join([*told, *undone, self.then])
@@ -86,28 +87,30 @@ def _of_step(design: Design, node: Node) -> Iterator[Failure]:
     if node.waits:
         yield _silence(design, node)
     elif node.pivot:
-        yield _rejected(design, node)
+        yield from _rejected(design, node)
         yield Failure(node.name, _unanswered(node), (), _closing(node))
     elif design.never_undone(node):
         then = f"asked again until it is done; parked after {_tries(node)}"
         yield Failure(node.name, "rejected, failed or no answer", (), then)
     else:
-        yield _rejected(design, node)
+        yield from _rejected(design, node)
         chain = _chain(design, node, itself=True)
-        yield Failure(node.name, _unanswered(node), chain, _COMPENSATED, Cause.UNANSWERED)
+        yield Failure(node.name, _unanswered(node), chain, COMPENSATED, Cause.UNANSWERED)
 
 
-def _rejected(design: Design, node: Node) -> Failure:
+def _rejected(design: Design, node: Node) -> Iterator[Failure]:
     delays = [duration(delay) for delay in node.forward.again]
     what = f"rejected, and again after {', '.join(delays)}" if delays else "rejected"
-    return Failure(node.name, what, _chain(design, node), _COMPENSATED, Cause.REJECTED, node.tells)
+    if node.forward.rejects:
+        chain = _chain(design, node)
+        yield Failure(node.name, what, chain, COMPENSATED, Cause.REJECTED, node.tells)
 
 
 def _silence(design: Design, node: Node) -> Failure:
     what = f"no {node.forward.action} within {duration(node.forward.timeout)}"
     if not design.never_undone(node):
         what += ", or one that says no"
-        return Failure(node.name, what, _chain(design, node), _COMPENSATED, Cause.NO_EVENT, node.tells)
+        return Failure(node.name, what, _chain(design, node), COMPENSATED, Cause.NO_EVENT, node.tells)
     then = "the step is skipped" if node.on_timeout == "skip" else "parked for a person; it waits on"
     return Failure(node.name, what, (), then)
 
@@ -140,11 +143,11 @@ def _of_saga(design: Design) -> Iterator[Failure]:
         f"the deadline of {duration(design.deadline)} passes, or it is cancelled" if limited else "cancelled"
     )
     if pivot is None:
-        yield Failure(ANY, cause, chain, _COMPENSATED, Cause.TURNED_BACK)
+        yield Failure(ANY, cause, chain, COMPENSATED, Cause.TURNED_BACK)
     else:
         refused = "a cancel is refused" + ("; the deadline only shows it as stuck" if limited else "")
         yield Failure(
-            ANY, f"{cause}, before {pivot.name} is asked for", chain, _COMPENSATED, Cause.TURNED_BACK
+            ANY, f"{cause}, before {pivot.name} is asked for", chain, COMPENSATED, Cause.TURNED_BACK
         )
         yield Failure(ANY, f"{cause}, while {pivot.name} is out", (), f"{pivot.name} is closed, as above")
         yield Failure(ANY, f"{cause}, after {pivot.name}", (), refused)
@@ -168,9 +171,16 @@ def _chain(design: Design, node: Node, *, itself: bool = False) -> tuple[tuple[U
         and node.name not in design.before[other.name]
         and not design.never_undone(other)
     }
-    begun = {name for name in beside if before.issuperset(design.node(name).after)}
+    begun = {name for name in beside if _had_begun(design, node, design.node(name))}
     certain = before | begun | ({node.name} if itself else set[str]())
     return _rows(design, certain | beside, certain)
+
+
+def _had_begun(design: Design, failed: Node, beside: Node) -> bool:
+    """Always. A wait may end as soon as it begins, by an event that came early, before others are asked."""
+    if failed.waits:
+        return any(design.before[name].issuperset(beside.after) for name in failed.after)
+    return design.before[failed.name].issuperset(beside.after)
 
 
 def _rows(

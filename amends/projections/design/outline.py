@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
+from amends.domain.wire import Outcome
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -21,7 +22,8 @@ class NotADesign(AmendsError):
 class Request:
     """What is asked of a service, forwards or backwards; `subjects` are the alternatives. Times in seconds.
 
-    `again` is how long after each rejection it is asked anew; a `foreign` service keeps none of the promises.
+    `again` is how long after each rejection it is asked anew; a `foreign` service keeps none of the promises, and
+    may have no way to say no (`rejects`).
     """
 
     subjects: tuple[str, ...]
@@ -30,6 +32,7 @@ class Request:
     attempts: int | None = None
     again: tuple[float, ...] = ()
     foreign: bool = False
+    rejects: bool = True
 
     @property
     def action(self) -> str:
@@ -239,11 +242,13 @@ def _forward(step: JsonObject, wait: JsonObject) -> Request:
 def _request(asking: JsonObject) -> Request:
     commands: list[JsonObject] = asking.get("commands") or []
     retry: JsonObject = asking.get("retry") or {}
+    foreign: list[JsonObject] = asking.get("foreign") or []
     return Request(
         subjects=tuple(command["subject"] for command in commands),
         types=tuple(command["type"] for command in commands),
         timeout=asking.get("timeout"),
         attempts=retry.get("attempts"),
         again=tuple(asking.get("ask_again") or ()),
-        foreign="foreign" in asking,
+        foreign=bool(foreign),
+        rejects=not foreign or any(answer["outcome"] == Outcome.REJECTED for answer in foreign),
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from amends.domain.decide import take_turn
 from amends.domain.definition import Definition
 from amends.domain.events import JsonObject
+from amends.domain.handlers.definition import AnyDefinition
+from amends.domain.messages import Event
 from amends.projections.design.failures import Failure
 from amends.projections.design.outline import outline
 from amends.testing.exploring.chains import Chains
@@ -40,20 +42,21 @@ class Exploration:
 
 
 def explore(
-    definition: Definition,
+    definition: AnyDefinition,
     starts: Sequence[JsonObject] = (),
     progress: Progress = lambda explored, waiting: None,
     decide: Decide = take_turn,
 ) -> Exploration:
-    """Explore a definition from each of these start events; without any, from samples of its type.
+    """Explore a definition from each of these start events; without any, from samples of their types.
 
     Stops at what is wrong on the shortest way to it. Raises `NoSample` where a message cannot be made up.
     """
     explorers: list[Explorer] = []
     problems: list[Problem] = []
     chains = Chains()
-    for start in starts or samples(definition.start):
-        explorer = Explorer(called_twice(bounded(definition)), start, decide)
+    explored = called_twice(bounded(definition)) if isinstance(definition, Definition) else definition
+    for subject, start in _starts(definition, starts):
+        explorer = Explorer(explored, subject, start, decide)
         explorer.run(progress)
         explorers.append(explorer)
         problems += explorer.problems or _unsettled(explorer.nodes)
@@ -70,6 +73,18 @@ def explore(
     )
 
 
+def _starts(definition: AnyDefinition, given: Sequence[JsonObject]) -> Iterator[tuple[str, JsonObject]]:
+    """Each start event, with its subject."""
+    kinds: Sequence[type[Event]]
+    if isinstance(definition, Definition):
+        kinds = (definition.start,)
+    else:
+        kinds = tuple(each.event for each in definition.starts)
+    for kind in kinds[:1] if given else kinds:
+        for start in given or samples(kind):
+            yield kind.subject, start
+
+
 def _unsettled(nodes: Sequence[Node]) -> Iterator[Problem]:
     yield from dead_ends(nodes)
     yield from rounds_without_end(nodes)
@@ -80,3 +95,6 @@ def _parked(node: Node) -> Iterator[str]:
     for step, direction, line in node.state.active():
         if line.parked:
             yield doing(direction, step.name)
+    for step, wait in node.state.waits():
+        if wait.parked:
+            yield step.name

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from amends.domain.state import Status
+from amends.domain import events as e
 from amends.domain.wire import Direction, Outcome
-from amends.projections.design.failures import ANY, Cause, Failure, Undo, failures
+from amends.projections.design.failures import ANY, COMPENSATED, Cause, Failure, Undo, failures
 from amends.projections.design.outline import Design
 from amends.testing.exploring.explorer import Explorer, Node
-from amends.testing.exploring.moves import CANCEL, DEADLINE, NO_ANSWER, Move
+from amends.testing.exploring.moves import Move
 
 Chain: TypeAlias = Mapping[str, str]
 """The steps that were undone, each with what was asked for that."""
-
-_CAUSES = {
-    str(Outcome.REJECTED): Cause.REJECTED,
-    str(Outcome.FAILED): Cause.UNANSWERED,
-    NO_ANSWER: Cause.UNANSWERED,
-    CANCEL: Cause.TURNED_BACK,
-    DEADLINE: Cause.TURNED_BACK,
-}
-
-
-_BACKWARDS = (Status.COMPENSATING, Status.COMPENSATED)
 
 
 @dataclass
@@ -37,13 +26,14 @@ class Chains:
 
     def add(self, explorer: Explorer) -> None:
         """Take every turning back that this exploration met."""
-        for node in explorer.nodes:
-            for move, reached in node.next:
-                if node.state.status is Status.RUNNING and reached.state.status in _BACKWARDS:
-                    self.met.setdefault(_why(move), []).append(self._chain(reached))
+        for move, events, reached in explorer.turned_back:
+            self.met.setdefault(_why(move, events), []).append(self._chain(reached))
 
     def table(self, design: Design) -> Sequence[Failure]:
-        """The failure table; a row that was never met says so."""
+        """The failure table; a row that was never met says so. Without steps, it has the rows that were met."""
+        if design.handlers:
+            met = sorted(self.met.items(), key=lambda item: _place(item[0][0]))
+            return [_row_met(point, cause, chains) for (point, cause), chains in met]
         return [self._row(design, row) for row in failures(design)]
 
     def _row(self, design: Design, row: Failure) -> Failure:
@@ -75,12 +65,38 @@ def _succeeding(node: Node) -> tuple[Move, Node] | None:
     return None
 
 
-def _why(move: Move) -> tuple[str, Cause]:
-    if not move.step:
-        return ANY, Cause.TURNED_BACK
-    if move.direction is Direction.CLOSE:
-        return move.step, Cause.REJECTED
-    return move.step, _CAUSES[move.what]
+def _why(move: Move, events: Sequence[e.SagaEvent]) -> tuple[str, Cause]:
+    """Where it turned back, and why: as recorded, for an event that came early may count only now."""
+    for event in events:
+        if isinstance(event, e.WaitRejected | e.WaitTimedOut):
+            return event.step, Cause.NO_EVENT
+        for kind, cause in _CAUSES:
+            if isinstance(event, kind):
+                return move.step or ANY, cause
+    return str(move), Cause.DECIDED
+
+
+_CAUSES: Final = (
+    (e.CancelRequested, Cause.TURNED_BACK),
+    (e.DeadlinePassed, Cause.TURNED_BACK),
+    (e.CommandRejected, Cause.REJECTED),
+    (e.CommandFailed, Cause.UNANSWERED),
+    (e.CommandTimedOut, Cause.UNANSWERED),
+)
+
+
+def _place(point: str) -> tuple[bool, int, str]:
+    """By the number that a handler's command has in its name, `charge#2`; what is said of any step comes last."""
+    number = point.rpartition("#")[2]
+    return point == ANY, int(number) if number.isdigit() else 0, point
+
+
+def _row_met(point: str, cause: Cause, chains: Sequence[Chain]) -> Failure:
+    """A row of a process manager, whose commands are undone one after the other."""
+    undone = [dict.fromkeys(chain.values()) for chain in chains]
+    actions = {action: None for chain in sorted(undone, key=len, reverse=True) for action in chain}
+    rows = tuple((Undo(each, each, all(each in chain for chain in undone)),) for each in actions)
+    return Failure(point, str(cause), rows, COMPENSATED, cause)
 
 
 def _rows(design: Design, chains: Sequence[Chain]) -> Iterator[tuple[Undo, ...]]:

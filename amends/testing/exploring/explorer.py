@@ -9,31 +9,42 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from amends.domain import events as e
 from amends.domain.decide import take_turn
-from amends.domain.definition import Definition
+from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.identity import saga_id
 from amends.domain.inputs import Input, Start
-from amends.domain.state import SagaState
+from amends.domain.state import SagaState, Status
 from amends.domain.turn import Turn
 from amends.testing import invariants
-from amends.testing.exploring.likeness import likeness, with_timers
+from amends.testing.exploring.likeness import likeness, plan_of
 from amends.testing.exploring.moves import Move, Moves
+from amends.testing.exploring.timers import with_timers
 from amends.testing.ledger import Ledger
 
 Progress = Callable[[int, int], None]
 """Told now and then how many states are explored, and how many wait to be."""
 
-Decide = Callable[[Definition, UUID, SagaState | None, Input, datetime, str], Turn]
+Decide = Callable[[AnyDefinition, UUID, SagaState | None, Input, datetime, str], Turn]
 
 _NAMESPACE: Final = "check"
 _OFTEN: Final = 200
 
 
+_BACKWARDS: Final = (Status.COMPENSATING, Status.COMPENSATED)
+
+
+class DecidesTwice(AmendsError):
+    """An input that was applied already leads to events once more."""
+
+
 @dataclass(eq=False)
 class Node:
-    """A state, as it was first reached, and where each move from it leads. `problem` is what is wrong with it."""
+    """A state, as it was first reached, and where each move from it leads."""
 
     state: SagaState
     ledger: Ledger
@@ -50,7 +61,9 @@ class Node:
     @property
     def parked(self) -> bool:
         """A person has been told of it."""
-        return bool(self.state.contradictions) or any(line.parked for _, _, line in self.state.active())
+        lines = any(line.parked for _, _, line in self.state.active())
+        waits = any(wait.parked for _, wait in self.state.waits())
+        return lines or waits or bool(self.state.contradictions)
 
     def path(self) -> list[Node]:
         """The shortest way from the start to here."""
@@ -79,22 +92,25 @@ class Problem:
 class Explorer:
     """Explores one definition from one start event. `decide` is the core's; a test can give a broken one."""
 
-    def __init__(self, definition: Definition, start: JsonObject, decide: Decide = take_turn) -> None:
+    def __init__(
+        self, definition: AnyDefinition, subject: str, start: JsonObject, decide: Decide = take_turn
+    ) -> None:
         self.nodes: list[Node] = []
         self.problems: list[Problem] = []
         self.moves = 0
+        self.turned_back: list[tuple[Move, Sequence[e.SagaEvent], Node]] = []
         self._definition = definition
         self._decide = decide
         self._moves = Moves(definition)
         self._known: dict[Hashable, Node] = {}
         self._waiting: deque[Node] = deque()
-        key = definition.key_of(definition.start.model_validate(start))
+        key = definition.key_of(definition.read_start(subject, to_json(start)))
         self._id = saga_id(_NAMESPACE, definition.name, key)
-        self._start = Start("start", self._id, _NAMESPACE, key, definition.start.subject, start)
+        self._start = Start("start", self._id, _NAMESPACE, key, subject, start)
 
     def run(self, progress: Progress = lambda explored, waiting: None) -> None:
         """Explore until nothing new turns up, or something goes wrong."""
-        self._follow(None, Move.start(self._start))
+        self._follow(None, Move(f"{self._start.subject} starts it", self._start, None))
         while self._waiting and not self.problems:
             node = self._waiting.popleft()
             for move in self._moves.of(node.state):
@@ -106,25 +122,33 @@ class Explorer:
 
     def _follow(self, node: Node | None, move: Move) -> None:
         try:
-            turn = self._decide(self._definition, self._id, move.state, move.given, move.now, "check")
-            again = self._decide(self._definition, self._id, turn.state, move.given, turn.now, "check").events
+            turn = self._turn(move)
         except Exception as error:  # noqa: BLE001 - whatever a step's function raises would quarantine the saga
             self.problems.append(Problem(f"{type(error).__name__}: {error}", node, move))
             return
-        if again:
-            what = "told twice, as after a crash, it decides twice: " + ", ".join(
-                event.type for event in again
-            )
-            self.problems.append(Problem(what, node, move))
-        reached = self._reached(turn.state)
         ledger = node.ledger.fork(_steps(turn.events)) if node else Ledger()
+        plan = plan_of(self._definition, turn.state)
         for event in turn.events:
-            for broken in invariants.of_event(self._definition, ledger, event, timed=False):
+            for broken in invariants.of_event(plan, ledger, event, timed=False):
                 self.problems.append(Problem(f"invariant {broken}", node, move))
+        reached = self._reached(turn.state)
         if reached is None:
             reached = self._add(Node(with_timers(turn.state), ledger, node, move, turn.events))
         if node is not None:
             node.next.append((move, reached))
+            if node.state.status is Status.RUNNING and reached.state.status in _BACKWARDS:
+                self.turned_back.append((move, turn.events, reached))
+
+    def _turn(self, move: Move) -> Turn:
+        """Decide; raises `DecidesTwice` where the same again, as after a crash, leads to more."""
+        turn = self._decide(self._definition, self._id, move.state, move.given, move.now, "check")
+        again = self._decide(self._definition, self._id, turn.state, move.given, turn.now, "check").events
+        if again:
+            raise DecidesTwice(
+                "expected nothing when it is told the same once more, as after a crash; "
+                f"got {', '.join(event.type for event in again)}"
+            )
+        return turn
 
     def _reached(self, state: SagaState) -> Node | None:
         return self._known.get(likeness(self._definition, state))

@@ -1,32 +1,28 @@
-"""When two states are alike: what of a state decides what can happen next, and its timers set anew.
+"""When two states are alike: what of a state decides what can happen next.
 
-Attempts are told apart as the first and the last: a policy only asks whether the quick ones are used up. Of time
-only the order is left, and any order is possible: each timer may be the next that falls due.
+Attempts are told apart as the first and the last, and so are the rounds that are declared after a rejection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from pydantic_core import to_json
 
-from amends.domain.definition import Asking, Definition
+from amends.domain.definition import Asking, Definition, StepDefinition
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.state import Line, SagaState, Status, StepState
-from amends.domain.wire import Direction
 
-NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
-SOON: Final = NOW + timedelta(seconds=1)
-_LATER: Final = NOW.replace(year=9000)
+OUTSIDE: Final = "outside/"
+"""How the ids of events begin that come to a process manager by themselves."""
 
 _TWO: Final = 2
 
 
 def bounded(definition: Definition) -> Definition:
-    """The definition with at most two quick attempts of everything, the first and the last."""
+    """The definition with at most two quick attempts and two rounds of everything, the first and the last."""
     steps = tuple(
         replace(
             step,
@@ -39,64 +35,77 @@ def bounded(definition: Definition) -> Definition:
 
 
 def _bounded(asking: Asking) -> Asking:
-    return replace(asking, retry=replace(asking.retry, attempts=min(_TWO, asking.retry.attempts)))
+    retry = replace(asking.retry, attempts=min(_TWO, asking.retry.attempts))
+    return replace(asking, retry=retry, ask_again=asking.ask_again[:1])
 
 
-def with_timers(
-    state: SagaState, soon: tuple[str, Direction] | None = None, *, deadline: bool = False
-) -> SagaState:
-    """The state at `NOW`, with one timer, or the deadline, due `SOON`, and all others much later."""
-    steps = dict(state.steps)
-    for step, direction, line in state.active():
-        if line.due is not None:
-            due = SOON if soon == (step.name, direction) else _LATER
-            steps[step.name] = _with_due(steps[step.name], direction, line, due)
-    changes: dict[str, Any] = {"steps": MappingProxyType(steps), "at": NOW}
-    if state.deadline_due:
-        changes["deadline"] = SOON if deadline else _LATER
-    return state.but(**changes)
+def plan_of(definition: AnyDefinition, state: SagaState | None) -> Definition:
+    """The steps: those of the definition, or what a process manager's handlers have sent so far."""
+    return definition if isinstance(definition, Definition) else definition.plan(state)
 
 
-def _with_due(step: StepState, direction: Direction, line: Line, due: datetime) -> StepState:
-    if line.in_flight is None:
-        line = line.but(retry=due)
-    else:
-        last = line.rounds[-1]
-        attempts = (*last.attempts[:-1], last.last.but(expires=due))
-        line = line.but(rounds=(*line.rounds[:-1], last.but(attempts=attempts)))
-    field = "compensation" if direction is Direction.COMPENSATE else str(direction)
-    return step.but(**{field: line})
-
-
-def likeness(definition: Definition, state: SagaState) -> Hashable:
+def likeness(definition: AnyDefinition, state: SagaState) -> Hashable:
     """Equal for states from which the same can happen."""
+    plan = plan_of(definition, state)
     return (
         state.status,
         state.status is Status.RUNNING and bool(state.cancelled),
         state.deadline_due is not None,
         state.contradictions > 0,
-        *(_of_step(state.step(step.name)) for step in definition.steps),
+        tuple((kept.subject, to_json(kept.event)) for kept in state.kept),
+        None if plan is definition else _of_handlers(state),
+        *(_of_step(step, state.step(step.name)) for step in plan.steps),
     )
 
 
-def _of_step(known: StepState) -> Hashable:
-    reply = None if known.reply is None else to_json(known.reply)
+def _of_handlers(state: SagaState) -> Hashable:
+    if state.status is not Status.RUNNING:
+        return None  # no handler is called any more
+    known = state.handlers
+    came = frozenset(identity for identity in known.handled if identity.startswith(OUTSIDE))
+    return to_json(known.model), frozenset(known.timeouts), known.completing, came
+
+
+def _of_step(step: StepDefinition, known: StepState) -> Hashable:
     if known.skipped:
         return "skipped"
+    if step.wait is not None:
+        return _of_wait(known)
     if known.succeeded:
         forward: Hashable = "done"
     elif known.given_up:
         answer = known.forward.rounds[-1].answer if known.forward.rounds else "never asked"
         forward = (answer, known.happened_late)
     else:
-        forward = _of_line(known.forward)
-    if known.compensation.succeeded:
-        return "undone"
-    return forward, reply, known.passed_over, _of_line(known.compensation), _of_line(known.close)
+        forward = _of_line(step.forward, known.forward)
+    if known.compensation.succeeded and not known.owed:
+        late = step.forward.foreign is not None and known.forward.open is not None
+        return "undone", late
+    undoing = _of_line(step.compensation, known.compensation) if step.compensation else None
+    closing = _of_line(step.forward, known.close)
+    return forward, _reply(known), known.passed_over, known.owed, undoing, closing
 
 
-def _of_line(line: Line) -> Hashable:
+def _of_wait(known: StepState) -> Hashable:
+    wait = known.wait
+    if wait is None or known.decided:
+        return known.begun, known.succeeded, bool(known.given_up), _reply(known)
+    return "waits", wait.due is not None, bool(wait.parked)
+
+
+def _reply(known: StepState) -> bytes | None:
+    return None if known.reply is None else to_json(known.reply)
+
+
+def _of_line(asking: Asking, line: Line) -> Hashable:
     if not line.rounds:
         return None
-    answer = line.rounds[-1].answer
-    return answer, min(line.tries, _TWO), line.in_flight is not None, line.retry is not None, line.parked
+    return (
+        line.rounds[-1].answer,
+        min(line.tries, asking.retry.attempts),
+        min(len(line.rounds), 1 + len(asking.ask_again)),
+        line.in_flight is not None,
+        line.retry is not None,
+        line.parked,
+        bool(line.stopped),
+    )

@@ -1,50 +1,42 @@
-"""What can happen to a saga next: every answer, every timer, the deadline, and a person who cancels."""
+"""What can happen to a saga next: every answer and event, every timer, the deadline, and a person who cancels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Final
-from uuid import UUID
 
 from pydantic_core import to_json
 
-from amends.domain.definition import Definition
-from amends.domain.inputs import Cancel, Input, Reply, Start, Tick
-from amends.domain.state import Line, SagaState, Status, StepState
+from amends.domain.definition import AnyCommand, Definition
+from amends.domain.foreign import ForeignAnswers
+from amends.domain.handlers.definition import AnyDefinition, subject_of_success
+from amends.domain.inputs import Arrival, Cancel, Input, Reply, Tick
+from amends.domain.messages import Event
+from amends.domain.state import Attempt, Line, SagaState, Status, StepState, Wait
 from amends.domain.wire import Direction, Outcome
-from amends.testing.exploring.likeness import NOW, SOON, with_timers
+from amends.testing.exploring.likeness import OUTSIDE, plan_of
 from amends.testing.exploring.samples import samples
-
-CANCEL: Final = "cancelled"
-DEADLINE: Final = "the deadline passes"
-NO_ANSWER: Final = "no answer"
-RETRY: Final = "asked again"
+from amends.testing.exploring.timers import NOW, SOON, Kind, Timer, with_timers
 
 _WHAT: Final = {Direction.FORWARD: "{}", Direction.COMPENSATE: "undoing {}", Direction.CLOSE: "closing {}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One thing that can happen, ready to be decided. `what` is the outcome, or one of the words above."""
+    """One thing that can happen, ready to be decided: to a step, or where it is not named to the saga."""
 
-    step: str
-    direction: Direction
     what: str
     given: Input
     state: SagaState | None
+    step: str = ""
+    direction: Direction = Direction.FORWARD
     now: datetime = NOW
 
-    @classmethod
-    def start(cls, given: Start) -> Move:
-        """The first move."""
-        return cls("", Direction.FORWARD, f"{given.subject} starts it", given, None)
-
     def __str__(self) -> str:
-        if not self.step:
-            return self.what
-        return f"{doing(self.direction, self.step)}: {self.what}"
+        return f"{doing(self.direction, self.step)}: {self.what}" if self.step else self.what
 
 
 def doing(direction: Direction, step: str) -> str:
@@ -53,16 +45,14 @@ def doing(direction: Direction, step: str) -> str:
 
 
 class Moves:
-    """All moves of a definition's states; the samples of its replies are made up once."""
+    """All moves of a definition's states; the samples of messages are made up once."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: AnyDefinition) -> None:
         self._definition = definition
-        self._place = {step.name: place for place, step in enumerate(definition.steps)}
-        askings = (a for step in definition.steps for a in (step.forward, step.compensation) if a)
-        commands = {command for asking in askings for command in asking.commands}
-        self._replies: Mapping[str, Sequence[bytes]] = {
-            command.subject: [to_json(body) for body in samples(command.reply_type())] for command in commands
-        }
+        self._numbers = count(1)
+        self._replies = {command.subject: _bodies(command.reply_type()) for command in _commands(definition)}
+        self._events = {each.event.subject: _bodies(each.event) for each in definition.listens}
+        self._outside = _outside(definition)
 
     def of(self, state: SagaState) -> Sequence[Move]:
         """Every move that has to be explored from this state.
@@ -70,85 +60,172 @@ class Moves:
         Where nothing can change the saga's direction any more, what happens on one step neither allows nor
         prevents anything on another: every order leads to the same, and one order is enough.
         """
-        active = list(state.active())
-        if self._one_by_one(state) and active:
-            first = min(active, key=lambda item: self._place[item[0].name])[0]
-            moves = [m for item in active if item[0] is first for m in self._of_line(state, *item)]
-            return [*moves, *self._late(state, [first]), *self._of_saga(state)]
-        steps = list(state.steps.values())
-        return [
-            *(move for item in active for move in self._of_line(state, *item)),
-            *self._late(state, steps),
-            *self._of_saga(state),
-        ]
+        plan = plan_of(self._definition, state)
+        known = [state.step(step.name) for step in plan.steps]
+        if self._one_by_one(plan, state):
+            busy = {step.name for step, _, _ in state.active()} | {step.name for step, _ in state.waits()}
+            known = [step for step in known if step.name in busy][:1] or known
+        moves = [move for step in known for move in self._of_step(plan, state, step)]
+        return [*moves, *self._early(plan, state), *self._of_handlers(state), *self._of_saga(plan, state)]
 
-    def _one_by_one(self, state: SagaState) -> bool:
+    def _one_by_one(self, plan: Definition, state: SagaState) -> bool:
         if state.status is Status.COMPENSATING:
-            return not any(self._may_wake(step) for step in state.steps.values())
-        pivot = self._definition.pivot
-        return pivot is not None and state.step(pivot.name).done
+            return not any(_may_wake(plan, step) for step in state.steps.values())
+        return plan is self._definition and _passed(plan, state)
 
-    def _may_wake(self, step: StepState) -> bool:
-        """Passed over, because there was nothing to compensate; a late success would have it decided again."""
-        compensable = self._definition.step(step.name).compensation is not None
-        return step.passed_over and compensable and step.forward.open is not None
+    def _of_step(self, plan: Definition, state: SagaState, step: StepState) -> Iterator[Move]:
+        for known, direction, line in state.active():
+            if known is step:
+                yield from self._of_line(plan, state, step, direction, line)
+        for known, wait in state.waits():
+            if known is step:
+                yield from self._of_wait(state, step, wait)
+        if step.given_up and step.forward.open is not None:
+            yield from self._definite(plan, state, step, Direction.FORWARD, step.forward)
 
-    def _of_line(self, state: SagaState, step: StepState, direction: Direction, line: Line) -> Iterator[Move]:
+    def _of_line(
+        self, plan: Definition, state: SagaState, step: StepState, direction: Direction, line: Line
+    ) -> Iterator[Move]:
         if line.open is not None:
-            yield from self._answers(state, step, direction, line)
-        if direction is Direction.CLOSE:
-            yield from self._answers(state, step, Direction.FORWARD, step.forward)
+            yield from self._answers(plan, state, step, direction, line)
+        if direction is Direction.CLOSE and step.forward.open is not None:
+            yield from self._answers(plan, state, step, Direction.FORWARD, step.forward)
         if line.due is not None:
-            what = RETRY if line.in_flight is None else NO_ANSWER
-            timed = with_timers(state, (step.name, direction))
-            yield Move(step.name, direction, what, Tick(), timed, SOON)
+            what = "asked again" if line.in_flight is None else "no answer"
+            yield _time(state, Timer(Kind.LINE, step.name, direction), what, step.name)
 
-    def _answers(self, state: SagaState, step: StepState, direction: Direction, line: Line) -> Iterator[Move]:
+    def _of_wait(self, state: SagaState, step: StepState, wait: Wait) -> Iterator[Move]:
+        yield from self._arrivals(state, step.name, wait.subjects)
+        if wait.due is not None:
+            yield _time(state, Timer(Kind.WAIT, step.name), "nothing comes", step.name)
+
+    def _answers(
+        self, plan: Definition, state: SagaState, step: StepState, direction: Direction, line: Line
+    ) -> Iterator[Move]:
+        yield from self._definite(plan, state, step, direction, line)
         round_ = line.rounds[-1]
-        if round_.answer is not None:
+        foreign = _foreign(plan, step, direction)
+        if foreign is not None:
+            yield from self._told(state, step, direction, foreign, Outcome.FAILED)
             return
-        yield from self._definite(state, step, direction, line)
-        for attempt in {round_.attempts[0], round_.last}:
+        for attempt in dict.fromkeys((round_.attempts[0], round_.last)):
             if Outcome.FAILED not in attempt.outcomes:
-                yield self._reply(state, step, direction, attempt.command_id, Outcome.FAILED)
+                yield _reply(state, step, direction, attempt, Outcome.FAILED)
 
     def _definite(
-        self, state: SagaState, step: StepState, direction: Direction, line: Line
+        self, plan: Definition, state: SagaState, step: StepState, direction: Direction, line: Line
     ) -> Iterator[Move]:
         round_ = line.rounds[-1]
+        foreign = _foreign(plan, step, direction)
+        if foreign is not None:
+            yield from self._told(state, step, direction, foreign, Outcome.SUCCEEDED)
+            yield from self._told(state, step, direction, foreign, Outcome.REJECTED)
+            return
         for body in self._replies[round_.subject]:
-            yield self._reply(state, step, direction, round_.last.command_id, Outcome.SUCCEEDED, body)
-        yield self._reply(state, step, direction, round_.last.command_id, Outcome.REJECTED)
+            yield _reply(state, step, direction, round_.last, Outcome.SUCCEEDED, body)
+        yield _reply(state, step, direction, round_.last, Outcome.REJECTED)
 
-    def _late(self, state: SagaState, steps: Sequence[StepState]) -> Iterator[Move]:
-        """The answer of a step that was given up without one."""
-        for step in steps:
-            if step.given_up and step.forward.open is not None:
-                yield from self._definite(state, step, Direction.FORWARD, step.forward)
-
-    def _of_saga(self, state: SagaState) -> Iterator[Move]:
-        if state.deadline_due is not None:
-            timed = with_timers(state, deadline=True)
-            yield Move("", Direction.FORWARD, DEADLINE, Tick(), timed, SOON)
-        pivot = self._definition.pivot
-        refused = pivot is not None and state.step(pivot.name).done
-        if state.status is Status.RUNNING and not state.cancelled and not refused:
-            yield Move("", Direction.FORWARD, CANCEL, Cancel("cancel", "somebody wants it undone"), state)
-
-    def _reply(
+    def _told(
         self,
         state: SagaState,
         step: StepState,
         direction: Direction,
-        command: UUID,
+        foreign: ForeignAnswers,
         outcome: Outcome,
-        body: bytes = b"{}",
-    ) -> Move:
-        given = Reply(
-            f"{command}/{outcome}",
-            command,
-            outcome,
-            body,
-            reason="" if outcome is Outcome.SUCCEEDED else "no",
-        )
-        return Move(step.name, direction, str(outcome), given, state)
+    ) -> Iterator[Move]:
+        """A foreign service answers, by an event of its own."""
+        for each, meaning in foreign.meanings:
+            if meaning is outcome:
+                for body in self._events[each.event.subject]:
+                    event = self._arrival(each.event.subject, body)
+                    yield Move(str(outcome), event, state, step.name, direction)
+
+    def _early(self, plan: Definition, state: SagaState) -> Iterator[Move]:
+        """Events that come before the step that waits for them."""
+        if state.status is not Status.RUNNING:
+            return
+        for step in plan.steps:
+            if step.wait is not None and not state.step(step.name).begun:
+                yield from self._arrivals(state, "", step.wait.subjects)
+
+    def _arrivals(self, state: SagaState, step: str, subjects: Sequence[str]) -> Iterator[Move]:
+        """Each event, unless one like it is kept already."""
+        kept = {(each.subject, to_json(each.event)) for each in state.kept}
+        for subject in subjects:
+            for body in self._events[subject]:
+                if (subject, body) not in kept:
+                    yield Move(f"{subject} comes", self._arrival(subject, body), state, step)
+
+    def _of_handlers(self, state: SagaState) -> Iterator[Move]:
+        """What calls the handlers of a process manager: events, each kind once, and timeouts."""
+        if state.status is not Status.RUNNING or state.handlers.completing:
+            return
+        for name in state.handlers.timeouts:
+            yield _time(state, Timer(Kind.TIMEOUT, name), f"timeout {name}")
+        for subject, bodies in self._outside.items():
+            for number, body in enumerate(bodies):
+                identity = f"{OUTSIDE}{subject}/{number}"
+                if identity not in state.handlers.handled:
+                    yield Move(f"{subject} comes", Arrival(identity, subject, body), state)
+
+    def _of_saga(self, plan: Definition, state: SagaState) -> Iterator[Move]:
+        if state.deadline_due is not None:
+            yield _time(state, Timer(Kind.DEADLINE), "the deadline passes")
+        if state.status is Status.RUNNING and not state.cancelled and not _passed(plan, state):
+            yield Move("cancelled", Cancel("cancel", "somebody wants it undone"), state)
+
+    def _arrival(self, subject: str, body: bytes) -> Arrival:
+        return Arrival(f"{subject}#{next(self._numbers)}", subject, body)
+
+
+def _time(state: SagaState, timer: Timer, what: str, step: str = "") -> Move:
+    return Move(what, Tick(), with_timers(state, timer), step, timer.direction, SOON)
+
+
+def _reply(
+    state: SagaState,
+    step: StepState,
+    direction: Direction,
+    attempt: Attempt,
+    outcome: Outcome,
+    body: bytes = b"{}",
+) -> Move:
+    reason = "" if outcome is Outcome.SUCCEEDED else "no"
+    given = Reply(f"{attempt.command_id}/{outcome}", attempt.command_id, outcome, body, reason=reason)
+    return Move(str(outcome), given, state, step.name, direction)
+
+
+def _may_wake(plan: Definition, step: StepState) -> bool:
+    """Settled, and a late success would have it decided again: its service had nothing to undo, or is foreign."""
+    definition = plan.step(step.name)
+    settled = step.passed_over or (definition.forward.foreign is not None and step.compensation.succeeded)
+    return settled and definition.compensation is not None and step.forward.open is not None
+
+
+def _passed(plan: Definition, state: SagaState) -> bool:
+    """The pivot is done."""
+    return plan.pivot is not None and state.step(plan.pivot.name).done
+
+
+def _foreign(plan: Definition, step: StepState, direction: Direction) -> ForeignAnswers | None:
+    return None if direction is Direction.CLOSE else plan.step(step.name).asking(direction).foreign
+
+
+def _commands(definition: AnyDefinition) -> set[type[AnyCommand]]:
+    if not isinstance(definition, Definition):
+        return set(definition.sends.values())
+    askings = (a for step in definition.steps for a in (step.forward, step.compensation) if a)
+    return {command for asking in askings for command in asking.commands}
+
+
+def _outside(definition: AnyDefinition) -> Mapping[str, Sequence[bytes]]:
+    """The events that come to a process manager by themselves, and not as answers."""
+    if isinstance(definition, Definition):
+        return {}
+    answers = {subject_of_success(command) for command in definition.sends.values()}
+    heard = {each.event.subject: each.event for each in definition.listens}
+    return {subject: _bodies(event) for subject, event in heard.items() if subject not in answers}
+
+
+def _bodies(kind: type[Event]) -> list[bytes]:
+    return [to_json(body) for body in samples(kind)]

@@ -8,10 +8,10 @@ from amends.testing.exploring.explorer import Node, Problem
 
 
 def dead_ends(nodes: Sequence[Node]) -> Iterator[Problem]:
-    """A saga that is not over, and that nothing will ever wake."""
+    """A saga that is not over nor parked, and that no timer will ever wake."""
     for node in nodes:
-        if not node.final and node.state.wake_up is None:
-            yield Problem(f"{node.state.status}, and nothing will ever wake it", node)
+        if not (node.final or node.parked) and node.state.wake_up is None:
+            yield Problem(f"{node.state.status}, and no timer will ever wake it", node)
 
 
 def rounds_without_end(nodes: Sequence[Node]) -> Iterator[Problem]:
