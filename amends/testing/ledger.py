@@ -132,7 +132,10 @@ class Ledger:
 
     def step(self, name: str) -> Step:
         """What is known of the step."""
-        return self.steps.setdefault(name, Step())
+        known = self.steps.get(name)
+        if known is None:
+            known = self.steps[name] = Step()
+        return known
 
     def fork(self, changing: Iterable[str]) -> Ledger:
         """A ledger that goes on from here without changing this one; only these steps may be added to."""

@@ -30,7 +30,7 @@ WITHIN: Final = 600
 CHECKS: Final = {
     "simulator": [sys.executable, "tests/mutations/simulator.py"],
     "property tests": [
-        *(sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider"),
+        *(sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--timeout", "0"),
         "tests/domain/test_any_sequence.py",
     ],
 }

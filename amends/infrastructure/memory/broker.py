@@ -120,20 +120,20 @@ class MemoryBroker:
     def _ensure_consumer(self, spec: ConsumerSpec, begin: int | None) -> Consumer:
         stream = self._streams[spec.stream]
         found = stream.consumers.get(spec.durable)
+        if found is not None and found.spec == spec:
+            return found
         filters = minimal(spec.filter_subjects)
         if found is None:
             start = begin or (stream.last + 1 if spec.deliver == "new" else 1)
             created = stream.consumers[spec.durable] = Consumer(spec, stream, start, filters)
             return created
-        if found.spec != spec:
-            _refuse(
-                f"consumer {spec.durable} of stream {spec.stream}",
-                asdict(spec),
-                asdict(found.spec),
-                {"filter_subjects", "deliver"},
-            )
-        if not set(filters) <= set(found.filters):
-            found.extend(filters)
+        _refuse(
+            f"consumer {spec.durable} of stream {spec.stream}",
+            asdict(spec),
+            asdict(found.spec),
+            {"filter_subjects", "deliver"},
+        )
+        found.extend(filters)
         return found
 
 

@@ -82,16 +82,15 @@ class MemoryInbox:
         """Until there is news, and so many seconds at the most."""
         news = asyncio.Event()
         self._waiting[news] = None
-        waits: list[asyncio.Task[object]] = [asyncio.create_task(news.wait())]
-        if seconds is not None:
-            waits.append(asyncio.create_task(self._sleep(seconds)))
+        timer = None if seconds is None else asyncio.create_task(self._sleep(seconds))
+        if timer is not None:
+            timer.add_done_callback(lambda _: news.set())
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await news.wait()
         finally:
             del self._waiting[news]
-            for each in waits:
-                each.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            if timer is not None:
+                timer.cancel()
 
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)

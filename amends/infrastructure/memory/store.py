@@ -65,6 +65,7 @@ class MemoryStore:
         self._events: dict[UUID, list[Recorded]] = {}
         self._log: list[tuple[datetime, Recorded]] = []
         self._sagas: dict[UUID, _Saga] = {}
+        self._timed: dict[UUID, _Saga] = {}  # those that have a wake-up
         self._outbox: dict[str, tuple[datetime, Outgoing]] = {}
         self._held: dict[tuple[str, str], Held] = {}
         self._keys: dict[LearntKey, UUID] = {}
@@ -97,7 +98,7 @@ class MemoryStore:
         self._learn([claim for claim in commit.keys if claim[0] not in conflicts])
         for row in commit.rows:
             if row.saga_id not in conflicts:
-                self._sagas[row.saga_id] = _Saga(replace(row, key=storable(row.key)))
+                self._save(_Saga(replace(row, key=storable(row.key))))
         for event in events:
             if event.originator_id not in conflicts:
                 self._events.setdefault(event.originator_id, []).append(event)
@@ -117,12 +118,10 @@ class MemoryStore:
         self, definitions: Collection[tuple[str, int]], until: datetime | None, limit: int, lease: timedelta
     ) -> Due:
         now = self._clock.now()
-        waiting = [each for each in self._sagas.values() if _waits(each, definitions)]
-        waiting.sort(key=lambda each: (each.row.wake_up, each.row.saga_id))
+        waiting = [each for each in self._timed.values() if _waits(each, definitions)]
         behind = {held.saga_id for held in self._held.values()}  # held messages come before timers
-        due = [each for each in waiting if _is_due(each, until, now) and each.row.saga_id not in behind][
-            :limit
-        ]
+        due = [each for each in waiting if _is_due(each, until, now) and each.row.saga_id not in behind]
+        due = sorted(due, key=lambda each: (each.row.wake_up, each.row.saga_id))[:limit]
         for each in due:
             each.taken_until = now + lease
         coming = min((_comes(each, now) for each in waiting), default=None)
@@ -281,6 +280,13 @@ class MemoryStore:
     def _is_quarantined(self, saga_id: UUID | None) -> bool:
         saga = self._sagas.get(saga_id) if saga_id else None
         return saga is not None and saga.error is not None
+
+    def _save(self, saga: _Saga) -> None:
+        saga_id = saga.row.saga_id
+        self._sagas[saga_id] = saga
+        self._timed.pop(saga_id, None)
+        if saga.row.wake_up is not None:
+            self._timed[saga_id] = saga
 
     def _is_conflict(self, row: SagaRow) -> bool:
         saga = self._sagas.get(row.saga_id)

@@ -56,6 +56,8 @@ class Stream:
     def store(self, message: Outgoing, order: int, now: datetime) -> None:
         """Keep the message, unless one with its id came within the duplicate window."""
         self.expire(now)
+        for identity in _older(iter(self._ids.items()), now - self.spec.duplicate_window):
+            del self._ids[identity]
         identity = message.deduplication_id or message.message_id
         if identity in self._ids:
             return
@@ -67,12 +69,11 @@ class Stream:
             del self.messages[next(iter(self.messages))]
 
     def expire(self, now: datetime) -> None:
-        """Forget what is too old, and ids outside of the duplicate window."""
-        old = _older(((key, each.received) for key, each in self.messages.items()), now - self.spec.max_age)
-        for sequence in old:
-            del self.messages[sequence]
-        for identity in _older(iter(self._ids.items()), now - self.spec.duplicate_window):
-            del self._ids[identity]
+        """Forget what is too old."""
+        oldest, limit = next(iter(self.messages.values()), None), now - self.spec.max_age
+        if oldest is not None and oldest.received < limit:
+            for sequence in _older(((key, each.received) for key, each in self.messages.items()), limit):
+                del self.messages[sequence]
 
 
 def _older(entries: Iterator[tuple[_Key, datetime]], than: datetime) -> list[_Key]:

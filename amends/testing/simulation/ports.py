@@ -45,7 +45,7 @@ class WatchedStore(MemoryStore):
     @property
     def next_wake_up(self) -> datetime | None:
         """When a saga must be looked at."""
-        wake_ups = (each.row.wake_up for each in self._sagas.values() if each.error is None)
+        wake_ups = (each.row.wake_up for each in self._timed.values() if each.error is None)
         return min((each for each in wake_ups if each is not None), default=None)
 
     @property

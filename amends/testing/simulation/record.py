@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -42,22 +43,27 @@ class Record:
             return self.definition.plan(self.state)
         return self.definition
 
-    def add(self, recorded: Recorded) -> list[str]:
-        """What is broken in one more event: invariants 6 to 9, 13 and 15."""
-        item = read(recorded.originator_id, recorded.originator_version, recorded.topic, recorded.stored)
+    def add(self, recorded: Sequence[Recorded]) -> list[str]:
+        """What is broken in some more events, which one commit saved: invariants 6 to 9, 13 and 15."""
+        items = [read(r.originator_id, r.originator_version, r.topic, r.stored) for r in recorded]
+        for item in items:
+            self.state = evolve(self.state, item.event, self.id)
+        plan = self.plan
+        broken = [each for item in items for each in self._add(plan, item)]
+        return [f"{each} ({self.name})" for each in broken]
+
+    def _add(self, plan: Definition, item: Recorded) -> Iterator[str]:
         event, last = item.event, self.history[-1] if self.history else None
-        self.state = evolve(self.state, event, self.id)
-        broken = of_event(self.plan, self.ledger, event)
+        yield from of_event(plan, self.ledger, event)
         if item.originator_version != len(self.history) + 1:
-            broken.append(f"13: version {item.originator_version} follows {len(self.history)}")
+            yield f"13: version {item.originator_version} follows {len(self.history)}"
         if previous_of(item.stored) != (last.digest if last else ""):
-            broken.append(f"13: version {item.originator_version} does not chain")
+            yield f"13: version {item.originator_version} does not chain"
         if last is not None and event.at < last.event.at:
-            broken.append("13: time goes back")
+            yield "13: time goes back"
         self.history.append(item)
         if isinstance(event, e.CommandRecorded):
             self._command(event)
-        return [f"{each} ({self.name})" for each in broken]
 
     def compare(self, live: SagaState | None, wake_up: datetime | None) -> list[str]:
         """What is broken in the worker's own state, and in the wake-up that it saved: invariants 12 and 14."""

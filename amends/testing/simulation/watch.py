@@ -59,9 +59,10 @@ class Watch:
         rows = {row.saga_id: row for row in commit.rows}
         for saga_id, events in recorded.items():
             record = self._record(saga_id, events)
+            self._note_timeouts(record, events)
+            self.broken += record.add(events)
             for item in events:
-                self._note(saga_id, record, item.event)
-                self.broken += record.add(item)
+                self._note(saga_id, item.event)
                 self._trace.update(item.digest.encode())
             self.broken += record.compare(states[saga_id], rows[saga_id].wake_up)
             self.events += len(events)
@@ -74,17 +75,21 @@ class Watch:
             self.records[saga_id] = Record(saga_id, definition)
         return self.records[saga_id]
 
-    def _note(self, saga_id: UUID, record: Record, event: e.SagaEvent) -> None:
-        unhandled = self._unhandled.get(saga_id, {})
-        unhandled.pop(event.cause, None)
+    def _note(self, saga_id: UUID, event: e.SagaEvent) -> None:
+        self._unhandled.get(saga_id, {}).pop(event.cause, None)
         if isinstance(event, e.CommandRecorded):
             self._commands[str(event.command_id)] = (saga_id, event)
             if event.direction is Direction.FORWARD:
                 self._actions[str(event.key)] = event.subject
-        elif isinstance(event, e.CommandTimedOut) and self.one_clock:
+
+    def _note_timeouts(self, record: Record, events: Sequence[Any]) -> None:
+        """Whether an answer is passed over that came before the attempt's time was over."""
+        causes = {item.event.cause for item in events}
+        unhandled = self._unhandled.get(record.id, {})
+        for event in (item.event for item in events if isinstance(item.event, e.CommandTimedOut)):
             due = record.expiry(event)
-            late = [identity for identity, received in unhandled.items() if received < due]
-            if late:
+            late = [each for each, at in unhandled.items() if at < due and each not in causes]
+            if late and self.one_clock:
                 self.broken.append(f"15: {event.step} of {record.name} timed out before {late[0]} is handled")
 
     # What the broker was told
