@@ -15,4 +15,6 @@ def main() -> None:
         if (error.name or "").startswith("amends"):
             raise
         sys.exit(f"amends: {error.name} is not installed; install the command with `amends[all]`")
+    except KeyboardInterrupt:
+        sys.exit(130)
     run()

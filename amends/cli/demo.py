@@ -181,12 +181,9 @@ def _books(lines: Sequence[Balance], out: Console) -> bool:
 
 
 def _what_next(orders: Sequence[OrderPlaced], fates: Sequence[Fate], out: Console) -> None:
-    unanswered = [o for o, fate in zip(orders, fates, strict=True) if fate.name == "payment never answered"]
-    example = (unanswered or orders)[0].order_id
+    order, fate = max(zip(orders, fates, strict=True), key=lambda each: _FATES.index(each[1]))
+    example = order.order_id
     out.print("\nWhat to try next:")
-    out.print(
-        f"  amends history {example}   a payment that never answered, and what was done about it",
-        highlight=False,
-    )
+    out.print(f"  amends history {example}   what became of an order: {fate.name}", highlight=False)
     out.print(f"  amends show {example}      where the saga stands; --json for programs", highlight=False)
     out.print("  amends new shop && cd shop   a first saga of your own", highlight=False)
