@@ -137,3 +137,19 @@ def test_pages_that_the_code_names_exist() -> None:
         for name in re.findall(r"docs/(\w+)\.md", path.read_text(encoding="utf-8"))
     }
     assert {"semantics", "protocol"} <= named <= {each.stem for each in PAGES}
+
+
+def test_the_readme_shows_what_new_writes() -> None:
+    """A shorter version of it: line for line, and in this order."""
+    templates = ROOT / "amends" / "cli" / "templates"
+    written = [path.read_text(encoding="utf-8").splitlines() for path in sorted(templates.glob("*.txt"))]
+    shown = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(shown) >= 3
+    for block in shown:
+        lines = [line for line in block.splitlines() if line.strip()]
+        assert any(in_order(lines, template) for template in written), block
+
+
+def in_order(lines: list[str], text: list[str]) -> bool:
+    rest = iter(text)
+    return all(line in rest for line in lines)
