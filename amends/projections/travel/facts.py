@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from pydantic import BaseModel
@@ -55,8 +56,8 @@ def _plain(value: Any) -> Any:
         return {name: _plain(each) for name, each in told}
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_defaults=True)
-    if isinstance(value, Mapping):
-        return _named(value)
+    if isinstance(value, dict | MappingProxyType):
+        return _named(cast("JsonObject", value))
     if isinstance(value, set | frozenset):
         return sorted(_plain(each) for each in cast("frozenset[Any]", value))
     if isinstance(value, tuple | list):
