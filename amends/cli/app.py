@@ -20,6 +20,7 @@ from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import BadInput, execute, on_signal
 from amends.cli.simulating import simulate
+from amends.cli.timeline import timeline
 from amends.cli.whatif import whatif
 from amends.client import Client
 from amends.domain.errors import AmendsError
@@ -99,6 +100,7 @@ def start(
 app.command()(describe)
 app.command()(check)
 app.command()(simulate)
+app.command()(timeline)
 app.command()(whatif)
 app.add_typer(reading.app)
 app.add_typer(travelling.app)

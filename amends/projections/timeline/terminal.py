@@ -1,0 +1,103 @@
+"""The picture in characters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from amends.projections.timeline.chart import Bar, Chart, Kind, Lane, Sign
+from amends.projections.timeline.scale import elapsed, positions
+
+SIGNS: Final[Mapping[Sign, str]] = {
+    Sign.SUCCEEDED: "✓",
+    Sign.REJECTED: "✗",
+    Sign.FAILED: "!",
+    Sign.TIMED_OUT: "?",
+    Sign.STARTED: "●",
+    Sign.TURNED_BACK: "↩",
+    Sign.ENDED: "■",
+    Sign.PARKED: "P",
+    Sign.OPERATOR: "@",
+    Sign.SKIPPED: "∅",
+    Sign.GIVEN_UP: "×",
+    Sign.DEADLINE: "D",
+    Sign.CONTRADICTION: "≠",
+}
+"""The character of each sign."""
+
+LINES: Final[Mapping[Kind, str]] = {
+    Kind.ASKED: "━",
+    Kind.DELAY: "┄",
+    Kind.WAIT: "═",
+    Kind.SUSPENDED: "░",
+}
+"""The character that each kind of bar is drawn with."""
+
+_WORDS: Final[Mapping[Kind, str]] = {
+    Kind.ASKED: "asked, answer awaited",
+    Kind.DELAY: "until the next attempt",
+    Kind.WAIT: "waiting for an event",
+    Kind.SUSPENDED: "suspended",
+}
+_OPEN: Final = "▸"
+_TOGETHER: Final = "\u00a0"
+"""A blank at which no line is broken."""
+
+
+def axis(made: Chart, width: int) -> str:
+    """The times since the start, as many as there is room for."""
+    cells = [" "] * width
+    free = 0
+    for instant, column in _columns(made, width).items():
+        text = f"+{elapsed(instant - made.begin)}" if instant != made.begin else "0"
+        if column >= free and column + len(text) <= width:
+            cells[column : column + len(text)] = text
+            free = column + len(text) + 1
+    return "".join(cells).rstrip()
+
+
+def rows(made: Chart, width: int) -> Sequence[tuple[Lane, str]]:
+    """Each lane as a line of characters."""
+    columns = _columns(made, width)
+    return [(lane, _row(lane, columns, width)) for lane in made.all]
+
+
+def legend(made: Chart) -> str:
+    """What the characters mean that occur."""
+    bars = [bar for lane in made.all for bar in lane.bars]
+    kinds = {bar.kind for bar in bars}
+    signs = {bar.sign for bar in bars} | {mark.sign for lane in made.all for mark in lane.marks}
+    told = [f"{LINES[kind]} {_WORDS[kind]}" for kind in Kind if kind in kinds]
+    told += [f"{_OPEN} goes on"] if any(bar.end is None for bar in bars) else []
+    told += [f"{SIGNS[sign]} {sign}" for sign in Sign if sign in signs]
+    return "   ".join(term.replace(" ", _TOGETHER) for term in told)
+
+
+def _columns(made: Chart, width: int) -> Mapping[datetime, int]:
+    """A column for each instant; there is room for what stands beside the last, and for what goes on."""
+    found = positions(made.instants, width - 4)
+    return {instant: round(at) for instant, at in found.items()}
+
+
+def _row(lane: Lane, columns: Mapping[datetime, int], width: int) -> str:
+    cells = [" "] * width
+    for bar in lane.bars:
+        _draw(cells, bar, columns, width)
+    for mark in lane.marks:
+        column = columns[mark.at]
+        # The end of a bar says more than that it was given up then; what comes second stands beside it.
+        free = column if cells[column] in (" ", *LINES.values()) else min(column + 1, width - 1)
+        cells[free] = SIGNS[mark.sign]
+    return "".join(cells).rstrip()
+
+
+def _draw(cells: list[str], bar: Bar, columns: Mapping[datetime, int], width: int) -> None:
+    begin, end = columns[bar.begin], columns[bar.end] if bar.end else width - 1
+    for column in range(begin, end + 1):
+        if cells[column] == " " or column not in (begin, end):
+            cells[column] = LINES[bar.kind]
+    if bar.end is None:
+        cells[end] = _OPEN
+    elif bar.sign is not None:
+        cells[end] = SIGNS[bar.sign]

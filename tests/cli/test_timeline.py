@@ -1,0 +1,179 @@
+"""`amends timeline`: pictures of five sagas that failed in different ways, compared with pages that were read by eye."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from amends.cli.timeline import drawn
+from amends.domain.wire import Outcome
+from amends.projections.timeline.chart import chart
+from amends.projections.timeline.scale import elapsed, positions
+from amends.projections.timeline.svg import svg
+from tests.cli.conftest import Shell
+from tests.domain.driver import SECOND, T0, Play
+
+PAGES = Path(__file__).with_name("timelines")
+MS = timedelta(milliseconds=1)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def declined() -> Play:
+    play = Play()
+    play.now += 12 * MS
+    play.succeed("reserve")
+    play.now += 340 * MS
+    play.reject("charge", reason="card declined")
+    play.now += 9 * MS
+    play.succeed("undo reserve")
+    return play
+
+
+def timed_out() -> Play:
+    play = Play()
+    play.now += 12 * MS
+    play.succeed("reserve")
+    play.time_out("charge")
+    play.now += 20 * MS
+    play.succeed("undo charge")
+    play.now += 9 * MS
+    play.succeed("undo reserve")
+    return play
+
+
+def parked() -> Play:
+    """Refused after the pivot, again and again."""
+    play = Play()
+    play.succeed("reserve", "charge", "ship")
+    for _ in range(3):
+        play.now += 250 * MS
+        play.reject("notify", reason="unknown address")
+        if not play.state.step("notify").forward.parked:
+            play.tick()
+    return play
+
+
+def cancelled() -> Play:
+    play = Play()
+    play.now += 12 * MS
+    play.succeed("reserve")
+    play.now += SECOND
+    play.fail("charge", reason="the bank is shut")
+    play.now += 500 * MS
+    play.cancel()
+    play.now += SECOND
+    play.succeed("undo charge", "undo reserve")
+    return play
+
+
+def contradicted() -> Play:
+    play = Play()
+    play.now += 12 * MS
+    play.succeed("reserve")
+    play.now += SECOND
+    play.reject("charge", reason="card declined")
+    play.now += 20 * MS
+    play.succeed("undo reserve")
+    play.now += timedelta(hours=2)
+    play.answer("charge", Outcome.SUCCEEDED)
+    return play
+
+
+FAILED = [declined, timed_out, parked, cancelled, contradicted]
+
+
+def page(play: Play) -> str:
+    """The picture without colours and blanks at the ends of lines."""
+    paper = StringIO()
+    Console(file=paper, width=100, no_color=True).print(drawn(chart(play.history), 100))
+    return "".join(f"{line.rstrip()}\n" for line in paper.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("saga", FAILED)
+def test_a_failed_saga_is_drawn_as_on_its_page(saga: Callable[[], Play]) -> None:
+    assert page(saga()) == (PAGES / f"{saga.__name__}.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("saga", FAILED)
+def test_the_svg_has_every_bar_and_mark_with_its_time(saga: Callable[[], Play]) -> None:
+    made = chart(saga().history)
+    drawing = ET.fromstring(svg(made))
+    bars = [line for line in drawing.iter(f"{SVG}line") if line.get("class") != "grid"]
+    assert len(bars) == sum(len(lane.bars) for lane in made.all)
+    texts = {text.text for text in drawing.iter(f"{SVG}text")}
+    assert {lane.name for lane in made.all} <= texts
+    assert {lane.words for lane in made.all if lane.words} <= texts
+    width = float(drawing.get("width", 0))
+    ends = [float(bar.get("x2", 0)) for bar in bars]
+    assert all(float(bar.get("x1", 0)) < end <= width for bar, end in zip(bars, ends, strict=True))
+    titles = [title.text or "" for title in drawing.iter(f"{SVG}title")]
+    assert any(f"{made.begin:%Y-%m-%d %H:%M:%S}.000 UTC" in title for title in titles)
+
+
+def test_markup_in_a_key_does_no_harm() -> None:
+    play = Play(order_id="o1")
+    made = chart(play.history)
+    made.title = 'order <script>"&amp;'
+    assert ET.fromstring(svg(made)).get("aria-label") == made.title
+
+
+def test_a_suspended_saga_and_what_operators_did() -> None:
+    play = Play()
+    play.now += SECOND
+    play.suspend(reason="an outage")
+    play.now += SECOND
+    play.resume(reason="it is over")
+    saga = chart(play.history).saga
+    [bar] = saga.bars
+    assert (bar.kind, bar.begin, bar.end) == ("suspended", T0 + SECOND, T0 + 2 * SECOND)
+    assert saga.words == "suspended by ops: an outage; resumed by ops: it is over"
+
+
+def test_what_is_not_over_goes_on() -> None:
+    made = chart(Play().history)
+    [bar] = made.lane("reserve").bars
+    assert (bar.end, made.over) == (None, False)
+
+
+def test_a_gap_is_as_wide_as_the_logarithm_of_its_time() -> None:
+    second, day = T0 + SECOND, T0 + timedelta(days=1)
+    found = positions([T0, second, day], 100.0)
+    assert found[T0] == 0.0
+    assert found[day] == pytest.approx(100.0)
+    assert 25 < found[second] < 45
+    assert positions([T0], 100.0) == {T0: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("time", "told"),
+    [
+        (timedelta(0), "0"),
+        (12 * MS, "12 ms"),
+        (1500 * MS, "1.5 s"),
+        (timedelta(seconds=90), "1 min 30 s"),
+        (timedelta(days=2, hours=3, minutes=4), "2 d 3 h"),
+    ],
+)
+def test_a_time_is_told_in_two_units_at_most(time: timedelta, told: str) -> None:
+    assert elapsed(time) == told
+
+
+def test_the_command_draws_writes_and_tells(shell: Shell, tmp_path: Path) -> None:
+    shell.start("pictured", "refused", "--wait")
+    said = shell.amends("timeline", "pictured")
+    assert said.out.startswith("errand pictured (errand@1): compensated\n")
+    assert "turned back: deliver: rejected: nobody opened the door" in said.words
+    file = tmp_path / "picture.svg"
+    assert shell.amends("timeline", "pictured", "--svg", str(file)).status == 0
+    assert ET.parse(file).getroot().tag == f"{SVG}svg"
+    told = shell.amends("timeline", "pictured", "--json").json
+    assert [lane["name"] for lane in told["lanes"]] == ["saga", "find", "fetch", "deliver", "undo fetch"]
+    refused = shell.amends("timeline", "pictured", "--svg", str(tmp_path / "no" / "folder.svg"))
+    assert (refused.status, refused.out) == (1, "")
+    assert "expected --svg to name a file that can be written" in refused.complaint
