@@ -65,7 +65,12 @@ def drawn(made: Chart, width: int) -> Group:
     took = f"{made.begin:%Y-%m-%d %H:%M:%S} UTC, {elapsed(made.end - made.begin)}"
     title = Text.assemble((made.title, "bold"), f": {made.status}")
     return Group(
-        title, Text(f"from {took}; long gaps are shortened", "dim"), "", grid, "", Text(legend(made), "dim")
+        title,
+        Text(f"from {took}; long gaps are shortened", "dim"),
+        "",
+        grid,
+        "",
+        Text(legend(made, width), "dim"),
     )
 
 

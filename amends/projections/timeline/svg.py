@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html import escape
+from textwrap import wrap
 from typing import Final
 
 from amends.projections.timeline.chart import Bar, Chart, Kind, Lane, Mark, Sign
@@ -12,10 +13,10 @@ from amends.projections.timeline.scale import elapsed, positions
 from amends.projections.timeline.terminal import SIGNS
 
 _CHART: Final = 720.0
-_ROW: Final = 44
+_ROW: Final = 54
 _TOP: Final = 76
 _LETTER: Final = 7.6  # the width of a letter, about
-_MOST: Final = 110  # letters of a note
+_MOST: Final = 105  # letters of a line of a note
 _AXIS_GAP: Final = 12
 
 _COLOURS: Final[Mapping[Sign, str]] = {
@@ -82,9 +83,8 @@ def _lane(lane: Lane, xs: Mapping[datetime, float], y: int, end: float) -> Itera
         place = beside.get(mark.at, 0)
         beside[mark.at] = place + 1
         yield _sign(xs[mark.at] + place * 18, y, mark.sign, _tell(mark))
-    if lane.words:
-        words = lane.words if len(lane.words) <= _MOST else f"{lane.words[:_MOST]}…"
-        yield f'<text class="note" x="{min(xs.values()):.1f}" y="{y + 22}">{escape(words)}</text>'
+    for number, words in enumerate(wrap(lane.words, _MOST, max_lines=2, placeholder=" …")):
+        yield f'<text class="note" x="{min(xs.values()):.1f}" y="{y + 22 + number * 13}">{escape(words)}</text>'
 
 
 def _bar(bar: Bar, xs: Mapping[datetime, float], y: int, end: float) -> Iterator[str]:

@@ -41,8 +41,7 @@ _WORDS: Final[Mapping[Kind, str]] = {
     Kind.SUSPENDED: "suspended",
 }
 _OPEN: Final = "▸"
-_TOGETHER: Final = "\u00a0"
-"""A blank at which no line is broken."""
+_BETWEEN: Final = "   "
 
 
 def axis(made: Chart, width: int) -> str:
@@ -63,15 +62,19 @@ def rows(made: Chart, width: int) -> Sequence[tuple[Lane, str]]:
     return [(lane, _row(lane, columns, width)) for lane in made.all]
 
 
-def legend(made: Chart) -> str:
-    """What the characters mean that occur."""
+def legend(made: Chart, width: int) -> str:
+    """What the characters mean that occur, in lines of this width."""
     bars = [bar for lane in made.all for bar in lane.bars]
     kinds = {bar.kind for bar in bars}
     signs = {bar.sign for bar in bars} | {mark.sign for lane in made.all for mark in lane.marks}
     told = [f"{LINES[kind]} {_WORDS[kind]}" for kind in Kind if kind in kinds]
     told += [f"{_OPEN} goes on"] if any(bar.end is None for bar in bars) else []
     told += [f"{SIGNS[sign]} {sign}" for sign in Sign if sign in signs]
-    return "   ".join(term.replace(" ", _TOGETHER) for term in told)
+    lines = [""]
+    for term in told:
+        longer = f"{lines[-1]}{_BETWEEN if lines[-1] else ''}{term}"
+        lines[-1:] = [longer] if len(longer) <= width else [lines[-1], term]
+    return "\n".join(lines)
 
 
 def _columns(made: Chart, width: int) -> Mapping[datetime, int]:
