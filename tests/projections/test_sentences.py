@@ -50,6 +50,7 @@ VARIANTS: Final[dict[str, list[dict[str, Any]]]] = {
     "command.failed": [{"direction": Direction.COMPENSATE, "attempt": 4, "reason": "", "code": "busy"}],
     "timer.rescheduled": [{"step": ""}, {"direction": Direction.COMPENSATE}],
     "timer.cancelled": [{"step": ""}],
+    "command.parked": [{"stops": True}],
     "saga.failed": [{"effects": (), "unresolved": ()}],
 }
 

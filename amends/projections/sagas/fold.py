@@ -97,7 +97,10 @@ def _resumed(saga: Saga, _: JsonObject) -> None:
 
 
 def _recorded(saga: Saga, event: JsonObject) -> None:
-    lines.record(_line(_step(saga, event), event), event)
+    step = _step(saga, event)
+    lines.record(_line(step, event), event)
+    if event.get("direction") == COMPENSATE and event.get("payload") is not None:
+        forget(step, "owed")
 
 
 def _succeeded(saga: Saga, event: JsonObject) -> None:
@@ -174,6 +177,8 @@ def _parked(saga: Saga, event: JsonObject) -> None:
     line = _line(_step(saga, event), event)
     line["parked"] = event["reason"]
     line.setdefault("parked_since", event["at"])
+    if event.get("stops"):
+        line["stopped"] = event["reason"]
 
 
 def _given_up(saga: Saga, event: JsonObject) -> None:
@@ -190,6 +195,18 @@ def _passed_over(saga: Saga, event: JsonObject) -> None:
     forget(step.get(COMPENSATE, {}), "retry", "parked", "parked_since")
 
 
+def _compensation_reopened(saga: Saga, event: JsonObject) -> None:
+    step = _step(saga, event)
+    step["owed"] = True
+    forget(step, "passed_over")
+
+
+def _migrated(saga: Saga, event: JsonObject) -> None:
+    saga["definition"] = event["definition"]
+    names: dict[str, str] = event.get("steps", {})
+    saga["steps"] = {names.get(name, name): step for name, step in saga["steps"].items()}
+
+
 def _settled_by_hand(saga: Saga, event: JsonObject) -> None:
     step = _step(saga, event)
     line = _line(step, event)
@@ -197,6 +214,7 @@ def _settled_by_hand(saga: Saga, event: JsonObject) -> None:
     forget(line, "retry", "parked", "parked_since")
     if event.get("direction") == COMPENSATE:
         step["by_hand"] = True
+        forget(step, "owed")
     elif event["outcome"] == SUCCEEDED:
         step["succeeded"] = True
     else:
@@ -206,6 +224,9 @@ def _settled_by_hand(saga: Saga, event: JsonObject) -> None:
 def _timer_rescheduled(saga: Saga, event: JsonObject) -> None:
     if not event.get("step"):
         saga["deadline"] = event["due"]
+        return
+    if event["step"] in saga["timeouts"]:
+        saga["timeouts"][event["step"]]["due"] = event["due"]
         return
     step = _step(saga, event)
     if lines.waiting(step):
@@ -220,6 +241,9 @@ def _timer_rescheduled(saga: Saga, event: JsonObject) -> None:
 def _timer_cancelled(saga: Saga, event: JsonObject) -> None:
     if not event.get("step"):
         forget(saga, "deadline")
+        return
+    if event["step"] in saga["timeouts"]:
+        forget(saga["timeouts"], event["step"])
         return
     step = _step(saga, event)
     if lines.waiting(step):
@@ -277,6 +301,7 @@ _EVOLVE: Final[dict[str, Callable[[Saga, JsonObject], None]]] = {
     "saga.cancel-requested": _cancel_requested,
     "saga.suspended": _suspended,
     "saga.resumed": _resumed,
+    "saga.migrated": _migrated,
     "timer.rescheduled": _timer_rescheduled,
     "timer.cancelled": _timer_cancelled,
     "timeout.requested": _timeout_requested,
@@ -288,6 +313,7 @@ _EVOLVE: Final[dict[str, Callable[[Saga, JsonObject], None]]] = {
     "step.settled-by-hand": _settled_by_hand,
     "step.given-up": _given_up,
     "step.compensation-passed-over": _passed_over,
+    "step.compensation-reopened": _compensation_reopened,
     "step.announced": _done,
     "wait.started": _wait_started,
     "wait.succeeded": _done,

@@ -70,10 +70,8 @@ def in_flight(line: JsonObject) -> bool:
 
 def due(line: JsonObject) -> str | None:
     """When it must be looked at again, whatever comes."""
-    base: str | None = line["expires"] if in_flight(line) else line.get("retry")
-    if "stopped" in line or base is None:
-        return None
-    return line.get("moved") or base
+    due: str | None = line["expires"] if in_flight(line) else line.get("retry")
+    return None if "stopped" in line else line.get("moved") or due
 
 
 def attempts(line: JsonObject) -> int:
@@ -93,6 +91,8 @@ def waiting(step: JsonObject) -> bool:
 
 def settled(step: JsonObject) -> bool:
     """Nothing is left to compensate."""
+    if "owed" in step:
+        return False
     if "passed_over" in step or "by_hand" in step:
         return True
     compensation = step.get(COMPENSATE, {})

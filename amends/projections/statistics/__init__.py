@@ -87,10 +87,12 @@ def _ended_by(saga: JsonObject, kind: str, data: JsonObject) -> Ended | None:
         return "", "", "started", None
     if "saga" not in saga:
         return None  # its start cannot be read
-    if kind == "command.recorded":
+    if kind == "saga.migrated":
+        _rename(saga, data)
+    elif kind == "command.recorded":
         saga["begun"][_place(data)] = [data.get("round", 1), data.get("attempt", 1), data["at"]]
     elif kind == "wait.started":
-        saga["begun"][data["step"]] = data["at"]
+        saga["begun"][f"wait {data['step']}"] = data["at"]
     elif kind in _OUTCOMES:
         attempt = [data.get("round", 1), data.get("attempt", 1)]
         begun = saga["begun"].get(_place(data))
@@ -102,11 +104,19 @@ def _ended_by(saga: JsonObject, kind: str, data: JsonObject) -> Ended | None:
             _microseconds(since, data["at"]),
         )
     elif kind in _WAITS:
-        since = saga["begun"].get(data["step"])
+        since = saga["begun"].get(f"wait {data['step']}")
         return data["step"], "forward", _WAITS[kind], _microseconds(since, data["at"])
     elif kind in _ENDS:
         return "", "", _ENDS[kind], _microseconds(saga["started"], data["at"])
     return None
+
+
+def _rename(saga: JsonObject, data: JsonObject) -> None:
+    saga["definition"] = data["definition"]
+    names: dict[str, str] = data.get("steps", {})
+    places = ((place, place.partition(" ")) for place in saga["begun"])
+    renamed = {place: f"{head}{blank}{names.get(step, step)}" for place, (head, blank, step) in places}
+    saga["begun"] = {renamed[place]: begun for place, begun in saga["begun"].items()}
 
 
 def _place(data: JsonObject) -> str:

@@ -14,6 +14,8 @@ RETURN (
         WHEN 'saga.cancel-requested' THEN concat(by, ' asked to cancel: ', reason)
         WHEN 'saga.suspended' THEN concat(by, ' suspended it: ', reason)
         WHEN 'saga.resumed' THEN concat(by, ' resumed it: ', reason)
+        WHEN 'saga.migrated' THEN concat(by, ' moved it to version ', e ->> 'definition', ': ', reason)
+        WHEN 'saga.released' THEN concat(by, ' released it from quarantine: ', reason)
         WHEN 'saga.failed' THEN concat(
             by, ' abandoned it: ', reason,
             (
@@ -34,6 +36,7 @@ RETURN (
         WHEN 'event.received' THEN concat('the event ', subject, ' came')
         WHEN 'event.handled' THEN 'heard of ' || subject
         WHEN 'event.passed-over' THEN concat('heard of ', subject, ', from which nothing follows: ', reason)
+        WHEN 'event.taken-for-answer' THEN concat('the event ', subject, ' was taken for the answer of ', what)
         WHEN 'event.published' THEN 'published the event ' || subject
         WHEN 'timeout.requested' THEN concat('set the timeout ''', name, ''' to ', due)
         WHEN 'timeout.cancelled' THEN concat('took back the timeout ''', name, '''')
@@ -51,6 +54,7 @@ RETURN (
         WHEN 'step.settled-by-hand' THEN concat(by, ' settled ', what, ' as ', e ->> 'outcome', ': ', reason)
         WHEN 'step.given-up' THEN step || ' was given up: it will not be tried again'
         WHEN 'step.compensation-passed-over' THEN concat(step, ' needs no undoing: ', reason)
+        WHEN 'step.compensation-reopened' THEN concat(step, ' must be undone once more: ', reason)
         WHEN 'step.announced' THEN step || ' is done: it was told'
         WHEN 'wait.started' THEN concat(
             step, ' waits for ',
@@ -88,7 +92,11 @@ RETURN (
         WHEN 'command.retry-scheduled' THEN concat(what, ' will be tried again at ', due)
         WHEN 'command.retry-requested' THEN concat(by, ' asked to try ', what, ' again now: ', reason)
         WHEN 'command.parked' THEN concat(
-            what, ' needs a person to look at it: ', reason, '; meanwhile it is tried again, slowly'
+            what, ' needs a person to look at it: ', reason,
+            CASE e ->> 'stops'
+                WHEN 'true' THEN '; until then nothing more is sent'
+                ELSE '; meanwhile it is tried again, slowly'
+            END
         )
         WHEN 'command.contradiction' THEN concat(
             what, ': the service said ', e ->> 'recorded', ', and now ', e ->> 'came', '; needs a person'

@@ -55,6 +55,9 @@ WITH progress AS (
 held AS (
     SELECT saga_id, min(at) AS since FROM {schema}.held WHERE why = 'version' GROUP BY saga_id
 ),
+staff AS (
+    SELECT saga, definition, max(seen_at) AS seen_at FROM {schema}.workers GROUP BY saga, definition
+),
 unsent AS (
     SELECT saga_id, min(created_at) AS since FROM {schema}.outbox
     WHERE created_at < statement_timestamp() - interval '10 seconds'
@@ -73,15 +76,15 @@ known AS (
         least(
             held.since,
             CASE
-                WHEN stored.wake_up < statement_timestamp() - interval '1 minute'
-                    AND coalesce(stored.taken_until, '-infinity') < statement_timestamp() - interval '1 minute'
-                THEN stored.wake_up
+                WHEN staff.seen_at IS NULL THEN shown.updated
+                WHEN staff.seen_at < statement_timestamp() - interval '30 seconds' THEN staff.seen_at
             END
         ) AS unattended,
         unsent.since AS unsent
     FROM {schema}.sagas AS stored
     LEFT JOIN {copy}.sagas AS shown ON shown.saga_id = stored.saga_id
     LEFT JOIN held ON held.saga_id = stored.saga_id
+    LEFT JOIN staff ON staff.saga = stored.saga AND staff.definition = stored.definition
     LEFT JOIN unsent ON unsent.saga_id = stored.saga_id
     CROSS JOIN progress
     WHERE stored.status IN ('running', 'compensating') OR stored.quarantined_at IS NOT NULL
