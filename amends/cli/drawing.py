@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -102,8 +103,21 @@ def _progress(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
             yield "last error", wait["last_error"]
         if wait["parked"]:
             yield "", Text("a person should look at it; it is tried again, slowly", "red")
+    yield from _handlers(facts)
     if facts["contradictions"]:
         yield "", Text("a service contradicted itself, see the history; a person should look at it", "red")
+
+
+def _handlers(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
+    """What is known of a process manager beside its steps."""
+    for name, due in facts.get("timeouts", {}).items():
+        yield "waits for", f"the timeout {name!r}, {_moment(due)}"
+    if facts.get("state"):
+        yield "state", json.dumps(facts["state"], ensure_ascii=False)
+    for key in facts.get("known_as", ()):
+        yield "known as", key
+    for key in facts.get("clashes", ()):
+        yield "", Text(f"another saga has {key}; a person should look at it", "red")
 
 
 def _waits_for(wait: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 from amends.domain import events as e
 from amends.domain.errors import BrokenHistory
 from amends.domain.evolve_waits import EVOLVE_WAITS
-from amends.domain.handlers.evolve import EVOLVE_HANDLERS
+from amends.domain.handlers.evolve import EVOLVE_HANDLERS, with_timeout
 from amends.domain.state import Attempt, Line, Round, SagaState, Status, StepState
 from amends.domain.wire import FORGOTTEN, Direction, Outcome
 
@@ -227,6 +227,8 @@ def _migrated(state: SagaState, event: e.SagaMigrated) -> SagaState:
 def _timer_rescheduled(state: SagaState, event: e.TimerRescheduled) -> SagaState:
     if not event.step:
         return state.but(deadline=event.due)
+    if state.times_out(event.step):
+        return with_timeout(state, event.step, event.due)
     step = state.step(event.step)
     if step.waiting:
         return _with_step(state, step.but(wait=step.wait and step.wait.but(due=event.due, parked="")))
@@ -237,6 +239,8 @@ def _timer_rescheduled(state: SagaState, event: e.TimerRescheduled) -> SagaState
 def _timer_cancelled(state: SagaState, event: e.TimerCancelled) -> SagaState:
     if not event.step:
         return state.but(deadline=None)
+    if state.times_out(event.step):
+        return with_timeout(state, event.step, None)
     step = state.step(event.step)
     if step.waiting:
         return _with_step(state, step.but(wait=step.wait and step.wait.but(due=None, parked=event.reason)))

@@ -291,6 +291,10 @@ class SagaState(Value):
                 if step.wait is not None and not step.decided:
                     yield step, step.wait
 
+    def times_out(self, name: str) -> bool:
+        """Whether a timeout of this name, and no step, is awaited by a handler."""
+        return name in self.handlers.timeouts and name not in self.steps and self.status is Status.RUNNING
+
     @property
     def wake_up(self) -> datetime | None:
         """When the saga must be looked at again if nothing comes before; None: never."""

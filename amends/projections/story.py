@@ -8,6 +8,7 @@ from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.events import JsonObject
+from amends.domain.handlers.state import HandlerState
 from amends.domain.history import Recorded
 from amends.domain.state import SagaState, Status, Wait
 from amends.domain.wire import Direction
@@ -65,7 +66,19 @@ def standing(state: SagaState, version: int, steps: Sequence[str] = ()) -> JsonO
             *(_wait_for_event(step.name, wait) for step, wait in state.waits()),
         ],
         "steps": {name: _step(state, name) for name in dict.fromkeys((*steps, *state.steps))},
+        **_handlers(state.handlers),
     }
+
+
+def _handlers(known: HandlerState) -> JsonObject:
+    """What the handlers of a process manager know, and by what else events find it; nothing of a saga of steps."""
+    facts: JsonObject = {
+        "state": known.model,
+        "timeouts": {name: due.isoformat() for name, due in known.timeouts.items()},
+        "known_as": [f"{name} {value}" for name, value in sorted(known.keys)],
+        "clashes": [f"{name} {value}" for name, value in sorted(known.clashes)],
+    }
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def unreadable(saga_id: UUID, saga: str, definition: int, key: str, status: str, version: int) -> JsonObject:

@@ -6,19 +6,21 @@ from datetime import datetime
 from typing import Final
 
 from amends.domain.events import JsonObject
-from amends.domain.state import SagaState
+from amends.domain.state import SagaState, Status
 from amends.domain.wire import Direction
 
 _OF: Final = {Direction.FORWARD: "", Direction.COMPENSATE: "undoing ", Direction.CLOSE: "closing "}
 
 
 def timers(state: SagaState) -> list[JsonObject]:
-    """Each with its name, the step that an operator names it by (none: the deadline), and when it falls due."""
+    """Each with its name, the step or timeout that an operator names (none: the deadline), and when it falls due."""
     found = [
         _timer(f"{_OF[direction]}{step.name}", step.name, line.due, line.stopped)
         for step, direction, line in state.active()
         if line.due or line.stopped
     ]
+    if state.status is Status.RUNNING and not state.handlers.completing:
+        found += [_timer(f"timeout {name}", name, due, "") for name, due in state.handlers.timeouts.items()]
     if state.deadline_due:
         found.append(_timer("deadline", "", state.deadline_due, ""))
     if state.suspended:

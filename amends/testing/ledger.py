@@ -220,6 +220,10 @@ class Ledger:
         if not event.step:
             self.deadline = due
             return
+        if event.step in self.timeouts:
+            self.timeouts.pop(event.step)
+            self.timeouts |= {event.step: due} if due else {}
+            return
         if self.step(event.step).waits:
             self.step(event.step).wait_due, self.parked = due, due is None
             return

@@ -15,7 +15,7 @@ from amends.domain.errors import ActionRefused
 from amends.domain.evolve import fold
 from amends.domain.handlers.errors import BadAction
 from amends.domain.history import read
-from amends.domain.inputs import Resume, Suspend
+from amends.domain.inputs import Reschedule, Resume, Suspend
 from tests.domain.fulfilment import (
     DAY,
     MINUTE,
@@ -283,6 +283,16 @@ def test_a_timeout_that_is_cancelled_does_not_come() -> None:
     told.succeed("billing.invoice")
     told.wait(DAY * 2)
     assert "timeout.fired" not in told.types
+
+
+def test_an_operator_moves_and_cancels_a_timeout() -> None:
+    told = paid()
+    told.give(Reschedule("r1", "she is back tomorrow", step="approval", due=told.now + DAY * 2))
+    assert told.wait(DAY) == []
+    assert [event.type for event in told.wait(DAY)][:1] == ["timeout.fired"]
+    told.give(Reschedule("r2", "never mind", step="approval", due=None))
+    told.wait(DAY * 5)
+    assert told.types.count("timeout.fired") == 1
 
 
 def test_a_suspended_saga_lets_no_timeout_come_and_sends_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Reschedule or cancel a timer: of a step's attempt or retry delay, or the saga's deadline."""
+"""Reschedule or cancel a timer: of a step's attempt or retry delay, a handler's timeout, or the saga's deadline."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def on_reschedule(turn: Turn, reschedule: Reschedule) -> None:
 
 
 def _direction(turn: Turn, step: str) -> Direction:
+    if turn.state.times_out(step):
+        return Direction.FORWARD
     step_of(turn, step)
     for known, direction, line in turn.state.active():
         if known.name == step and (line.due or line.stopped):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -31,19 +32,22 @@ def _published(state: SagaState, _: e.EventPublished) -> SagaState:
     return _but(state, published=state.handlers.published + 1)
 
 
+def with_timeout(state: SagaState, name: str, due: datetime | None) -> SagaState:
+    """The timeout of this name falls due then; None: it is awaited no longer."""
+    left = {other: when for other, when in state.handlers.timeouts.items() if other != name}
+    return _but(state, timeouts=MappingProxyType(left if due is None else {**left, name: due}))
+
+
 def _timeout_requested(state: SagaState, event: e.TimeoutRequested) -> SagaState:
-    return _but(state, timeouts=MappingProxyType({**state.handlers.timeouts, event.name: event.due}))
+    return with_timeout(state, event.name, event.due)
 
 
 def _timeout_over(state: SagaState, event: e.TimeoutCancelled) -> SagaState:
-    left = {name: due for name, due in state.handlers.timeouts.items() if name != event.name}
-    return _but(state, timeouts=MappingProxyType(left))
+    return with_timeout(state, event.name, None)
 
 
 def _timeout_fired(state: SagaState, event: e.TimeoutFired) -> SagaState:
-    left = {name: due for name, due in state.handlers.timeouts.items() if name != event.name}
-    model = state.handlers.model | event.changed
-    return _but(state, timeouts=MappingProxyType(left), model=model)
+    return _but(with_timeout(state, event.name, None), model=state.handlers.model | event.changed)
 
 
 def _completing(state: SagaState, _: e.CompletionRequested) -> SagaState:
