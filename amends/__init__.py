@@ -117,4 +117,12 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'amends' has no attribute {name!r}")
-    return getattr(import_module(home), name)
+    try:
+        return getattr(import_module(home), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("amends"):
+            raise
+        raise ModuleNotFoundError(
+            f"amends.{name} needs {error.name}, which is not installed; install it with `amends[worker]`",
+            name=error.name,
+        ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 
@@ -148,6 +149,16 @@ def test_the_readme_shows_what_new_writes() -> None:
     for block in shown:
         lines = [line for line in block.splitlines() if line.strip()]
         assert any(in_order(lines, template) for template in written), block
+
+
+def test_the_extras_that_are_named_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {
+        extra
+        for path in [*PAGES, ROOT / "README.md", *(ROOT / "amends").rglob("*.py")]
+        for extra in re.findall(r"\bamends\[(\w+)\]", path.read_text(encoding="utf-8"))
+    }
+    assert {"worker", "all", "embedded"} <= named <= set(extras)
 
 
 def in_order(lines: list[str], text: list[str]) -> bool:

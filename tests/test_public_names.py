@@ -84,6 +84,16 @@ def test_a_participant_needs_no_extras_for(name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("name", ["Worker", "Client"])
+def test_what_needs_an_extra_says_which(name: str) -> None:
+    done = without_extras(f"from amends import {name}")
+    assert done.returncode == 1
+    assert (
+        f"amends.{name} needs eventsourcing, which is not installed; install it with `amends[worker]`"
+        in done.stderr
+    )
+
+
 def test_the_command_without_its_extra_says_what_to_install() -> None:
     done = without_extras("from amends.cli import main; main()")
     assert done.returncode == 1
