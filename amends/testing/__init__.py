@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amends.testing.kit import SagaTest
-    from amends.testing.kit.scenario import Asked, BadScript, Scenario
+    from amends.testing.kit.asked import Asked
+    from amends.testing.kit.errors import BadScript
+    from amends.testing.kit.scenario import Scenario
 
 __all__ = ["Asked", "BadScript", "SagaTest", "Scenario"]
 
 _HOMES = {
-    "Asked": "amends.testing.kit.scenario",
-    "BadScript": "amends.testing.kit.scenario",
+    "Asked": "amends.testing.kit.asked",
+    "BadScript": "amends.testing.kit.errors",
     "SagaTest": "amends.testing.kit",
     "Scenario": "amends.testing.kit.scenario",
 }

@@ -5,12 +5,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from itertools import count
 
 import pytest
+from pydantic import BaseModel
 
-from amends import Command, Event, Saga, Settings, step, wait_for
+from amends import (
+    Action,
+    Command,
+    Event,
+    Foreign,
+    ProcessManager,
+    Retry,
+    Saga,
+    Settings,
+    send,
+    starts,
+    step,
+    wait_for,
+)
 from amends.domain.errors import ActionRefused
+from amends.examples.order.messages import (
+    ChargePayment,
+    InventoryReserved,
+    OrderPlaced,
+    ReleaseInventory,
+    ReserveInventory,
+)
+from amends.examples.order_handlers import OrderHandlers
 from amends.infrastructure.embedded import Servers
 from amends.testing import BadScript, SagaTest
 from amends.testing.kit import Kit
@@ -174,6 +197,42 @@ def test_an_event_ends_a_wait_and_silence_counts_as_a_no(saga_test: SagaTest) ->
     assert "nothing came in time" in silent.state.reason
 
 
+class Booked(Event, subject="cars.booked"):
+    order_id: str
+
+
+class SoldOut(Event, subject="cars.sold-out"):
+    order_id: str
+
+
+class Book(Command[Booked], subject="cars.book"):
+    pass
+
+
+class Trip(Saga[Placed], name="trip", version=1, key="order_id"):
+    @step(foreign=Foreign(key="order_id", rejected=[SoldOut]), retry=Retry(attempts=1))
+    def car(self) -> Book:
+        return Book()
+
+
+def test_a_foreign_service_answers_by_events_of_its_own(saga_test: SagaTest) -> None:
+    scenario = saga_test(Trip).start(PLACED)
+    scenario.expect(Book).reply(Booked(order_id="o1")).settles("completed")
+    refused = saga_test(Trip).start(Placed(order_id="o2"))
+    asked = refused.expect(Book)
+    with pytest.raises(BadScript, match="says no by an event of its own"):
+        asked.reject("sold out")
+    refused.publish(SoldOut(order_id="o2")).settles("compensated")
+
+
+def test_a_process_manager_of_handlers_is_played_alike(saga_test: SagaTest) -> None:
+    order = OrderPlaced(order_id="o1", customer="c", sku="s", quantity=1, total=Decimal(9), country="CH")
+    scenario = saga_test(OrderHandlers).start(order)
+    scenario.expect(ReserveInventory).reply(InventoryReserved(order_id="o1"))
+    scenario.expect(ChargePayment, amount=Decimal(9)).reject("declined")
+    scenario.expect(ReleaseInventory).reply().settles("compensated")
+
+
 # What the kit refuses, and how it says so.
 
 
@@ -235,6 +294,10 @@ class Pay(Command[Charged], subject="payments.pay"):
     note: str
 
 
+class Nothing(BaseModel):
+    pass
+
+
 class Undo(Command, subject="payments.undo"):
     payment: str
 
@@ -265,3 +328,17 @@ def test_a_function_that_is_not_pure_is_found(in_memory: SagaTest) -> None:
         AssertionError, match=r"a saga in quarantine: NotPure: pay: expected its function to build"
     ):
         in_memory(Dice).start(PLACED)
+
+
+def test_a_handler_that_is_not_pure_is_found(in_memory: SagaTest) -> None:
+    numbers = count()
+
+    class Dicing(ProcessManager[Nothing], name="dicing", version=1, sends=[Pay]):
+        @starts(Placed, key="order_id")
+        def placed(self, event: Placed) -> Iterator[Action]:
+            yield send(Pay(note=str(next(numbers))))
+
+    with pytest.raises(
+        AssertionError, match=r"NotPure: orders.placed: expected its handler to decide the same"
+    ):
+        in_memory(Dicing).start(PLACED)

@@ -54,7 +54,7 @@ def explore(
     explorers: list[Explorer] = []
     problems: list[Problem] = []
     chains = Chains()
-    explored = called_twice(bounded(definition)) if isinstance(definition, Definition) else definition
+    explored = called_twice(bounded(definition))
     for subject, start in _starts(definition, starts):
         explorer = Explorer(explored, subject, start, decide)
         explorer.run(progress)

@@ -21,8 +21,13 @@ OUTSIDE: Final = "outside/"
 _TWO: Final = 2
 
 
-def bounded(definition: Definition) -> Definition:
-    """The definition with at most two quick attempts and two rounds of everything, the first and the last."""
+def bounded(definition: AnyDefinition) -> AnyDefinition:
+    """The definition with at most two quick attempts and two rounds of everything, the first and the last.
+
+    How often a process manager asks, its handlers say.
+    """
+    if not isinstance(definition, Definition):
+        return definition
     steps = tuple(
         replace(
             step,

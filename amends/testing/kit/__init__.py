@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
-from amends.domain.definition import Definition
+from amends.domain.handlers.definition import AnyDefinition
+from amends.domain.handlers.manager import ProcessManager
 from amends.domain.saga import Saga
 from amends.testing.exploring.purity import called_twice
 from amends.testing.kit.memory import MemorySystem
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
     from amends.testing.kit.embedded import EmbeddedServers
 
 
+AnySaga: TypeAlias = type[Saga[Any]] | type[ProcessManager[Any]]
+
+
 class SagaTest(Protocol):
     """What the fixture `saga_test` gives."""
 
-    def __call__(self, saga: type[Saga[Any]], /) -> Scenario:
+    def __call__(self, saga: AnySaga, /) -> Scenario:
         """A scenario of this saga, which ends with the test."""
         ...
 
@@ -31,13 +35,13 @@ class Kit:
         self._servers = servers
         self._made: list[Scenario] = []
 
-    def scenario(self, saga: type[Saga[Any]]) -> Scenario:
-        """A scenario of this saga. Its functions are called twice, and must build the same twice."""
-        made = Scenario(saga, self._system(called_twice(saga.definition)))
+    def scenario(self, saga: AnySaga) -> Scenario:
+        """A scenario of this saga. Its functions are called twice, and must do the same twice."""
+        made = Scenario(saga.definition, self._system(called_twice(saga.definition)))
         self._made.append(made)
         return made
 
-    def _system(self, definition: Definition) -> System:
+    def _system(self, definition: AnyDefinition) -> System:
         if self._servers is None:
             return MemorySystem(definition)
         return self._servers.system(definition)

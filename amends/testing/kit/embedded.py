@@ -12,8 +12,7 @@ from typing import Any, Final, Self, cast
 from uuid import UUID
 
 from amends.domain import wire
-from amends.domain.definition import Definition
-from amends.domain.errors import AmendsError
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.history import Recorded
 from amends.domain.inputs import Action
 from amends.infrastructure.broker import ConsumerSpec, streams
@@ -28,6 +27,7 @@ from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
 from amends.process_managers.registry import Registry
 from amends.testing.kit.background import Background
+from amends.testing.kit.errors import NotQuiet
 
 _KEPT: Final = timedelta(days=1)
 _ACK_WAIT: Final = 1.0
@@ -35,10 +35,6 @@ _ACK_WAIT: Final = 1.0
 _MANY: Final = 1000
 _POLL: Final = 0.005
 _PATIENCE: Final = 30.0
-
-
-class NotQuiet(AmendsError):
-    """The worker did not come to rest."""
 
 
 class EmbeddedServers:
@@ -58,7 +54,7 @@ class EmbeddedServers:
         self._background.run(self._servers.__aexit__(None, None, None))
         self._background.close()
 
-    def system(self, definition: Definition) -> EmbeddedSystem:
+    def system(self, definition: AnyDefinition) -> EmbeddedSystem:
         """A worker of this saga type in a namespace of its own."""
         system = EmbeddedSystem(definition, self._background)
         try:
@@ -136,7 +132,7 @@ class _Died(BaseException):
 class EmbeddedSystem:
     """The production worker on real servers. It is at rest when nothing is left to handle, to publish or due."""
 
-    def __init__(self, definition: Definition, background: Background) -> None:
+    def __init__(self, definition: AnyDefinition, background: Background) -> None:
         self.namespace = f"t{fresh_name()[:12]}"
         self._definition = definition
         self._background = background

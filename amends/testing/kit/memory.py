@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from amends.domain import wire
-from amends.domain.definition import Definition
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.history import Recorded
 from amends.domain.inputs import Action
 from amends.infrastructure.broker import ConsumerSpec
@@ -47,7 +47,7 @@ class MemorySystem:
 
     namespace = "test"
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: AnyDefinition) -> None:
         self._definition = definition
         self._points = _Points()
         self._stepper = Stepper(namespace=self.namespace, chooser=self._points)

@@ -5,94 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from pydantic_core import to_json
 
 from amends.domain import wire
-from amends.domain.definition import Asking, Definition
-from amends.domain.errors import AmendsError, NoReply
+from amends.domain.definition import Asking
+from amends.domain.errors import NoReply
 from amends.domain.evolve import fold
+from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
 from amends.domain.inputs import Cancel
 from amends.domain.messages import Command, Event
-from amends.domain.saga import Saga
 from amends.domain.state import SagaState
-from amends.domain.wire import Direction, Outcome
+from amends.domain.wire import Direction
 from amends.infrastructure.ports import Incoming, Outgoing
 from amends.participant.answers import Writer
 from amends.participant.memory import Answer
 from amends.projections.story import standing
 from amends.testing import invariants
+from amends.testing.exploring.likeness import plan_of
+from amends.testing.kit.asked import Asked
+from amends.testing.kit.errors import BadScript
 from amends.testing.kit.report import Script, failure
 from amends.testing.kit.system import System
 
 C = TypeVar("C", bound=Command[Any])
-R = TypeVar("R", bound=Event)
 
 CRASH_POINTS: Final = ("received", "loaded", "committed", "published", "acknowledged")
 """Where in a batch a worker can be made to die, in the order in which it comes there."""
-
-
-class BadScript(AmendsError):
-    """A scenario says what cannot be: a reply of the wrong type, a saga that is not started, an unknown point."""
-
-
-class Asked(Generic[C]):
-    """A command that the saga sent, to be answered as its service would: at once, later, twice, or never."""
-
-    def __init__(self, scenario: Scenario, command: C, message: Incoming) -> None:
-        self._scenario = scenario
-        self._message = message
-        self.command: Final = command
-        """What was asked."""
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt this is, from 1 on."""
-        return int(self._message.headers[wire.ATTEMPT])
-
-    @property
-    def key(self) -> str:
-        """The idempotency key."""
-        return self._message.headers[wire.IDEMPOTENCY_KEY]
-
-    @property
-    def direction(self) -> Direction:
-        """Whether it asks to do, to undo or to close."""
-        return Direction(self._message.headers[wire.DIRECTION])
-
-    def reply(self, event: Event | None = None, *, times: int = 1) -> Scenario:
-        """The service did it. Without an event: `Done`, or a reply without fields.
-
-        `times` more than 1 is a message that comes more than once. Raises `BadScript` for another command's reply.
-        """
-        expected = type(self.command).reply_type()
-        answer = expected() if event is None and not expected.model_fields else event
-        if not isinstance(answer, expected):
-            raise BadScript(
-                f"expected a {expected.__name__}, the reply of {type(self.command).__name__}, got {event!r}"
-            )
-        return self._answer(Outcome.SUCCEEDED, answer.model_dump_json().encode(), repr(answer), times)
-
-    def reject(self, reason: str = "", *, code: str = "", times: int = 1) -> Scenario:
-        """A definite no: it did not happen, and will not."""
-        return self._answer(Outcome.REJECTED, _refusal(code, reason), reason or code, times)
-
-    def fail(self, reason: str = "", *, code: str = "", retry_after: timedelta | None = None) -> Scenario:
-        """A technical failure: this attempt took no effect, another may."""
-        return self._answer(Outcome.FAILED, _refusal(code, reason, retry_after), reason or code, 1)
-
-    def unanswered(self) -> Scenario:
-        """Nothing, at least for now."""
-        self._scenario.said("  no answer")
-        return self._scenario
-
-    def _answer(self, outcome: Outcome, body: bytes, shown: str, times: int) -> Scenario:
-        self._scenario.said(f"  {outcome} {shown}".rstrip() + (f", {times} times" if times > 1 else ""))
-        self._scenario.answer(self._message, type(self.command), Answer(outcome, body), times)
-        return self._scenario
 
 
 class Scenario:
@@ -101,8 +43,8 @@ class Scenario:
     Every method that expects something raises `AssertionError`, with what the test said beside what was recorded.
     """
 
-    def __init__(self, saga: type[Saga[Any]], system: System) -> None:
-        self._definition: Definition = saga.definition
+    def __init__(self, definition: AnyDefinition, system: System) -> None:
+        self._definition = definition
         self._system = system
         self._script = Script()
         self._key = ""
@@ -114,11 +56,9 @@ class Scenario:
 
     def start(self, event: Event, *, message_id: str = "start") -> Self:
         """The event comes that starts the saga. Raises `BadScript` where it starts another."""
-        expected = self._definition.start
-        if not isinstance(event, expected):
-            raise BadScript(
-                f"expected a {expected.__name__}, which starts {self._definition.name}, got {event!r}"
-            )
+        if event.subject not in self._definition.start_subjects:
+            expected = " or ".join(self._definition.start_subjects)
+            raise BadScript(f"expected {expected}, which starts {self._definition.name}, got {event!r}")
         self._key = self._definition.key_of(event)
         self.said(f"start {event!r}")
         self._publish(event, message_id, {})
@@ -253,6 +193,12 @@ class Scenario:
                 Outgoing(reply.message_id, reply.subject, reply.headers, reply.body, deduplication_id=twice)
             )
 
+    def is_foreign(self, message: Incoming) -> bool:
+        """Whether this command goes to a foreign service."""
+        step = plan_of(self._definition, self.state).step(message.headers[wire.STEP])
+        direction = Direction(message.headers[wire.DIRECTION])
+        return direction is not Direction.CLOSE and step.asking(direction).foreign is not None
+
     def close(self) -> None:
         """End the worker."""
         self._system.close()
@@ -280,8 +226,9 @@ class Scenario:
     def _check_compensations(self) -> None:
         """A compensation must not need a reply: where its step timed out, there is none."""
         __tracebackhide__ = True
-        view = self._definition.view(self.state)
-        for step in self._definition.steps:
+        state = self.state
+        view = self._definition.view(state)
+        for step in plan_of(self._definition, state).steps:
             if step.compensation is not None and (needs := _raised(step.compensation, view)):
                 raise self._failed(f"that the compensation of {step.name} can do without replies", needs)
 
@@ -294,7 +241,8 @@ class Scenario:
 
     def _check_invariants(self) -> None:
         __tracebackhide__ = True
-        if broken := invariants.of_history(self._definition, self.history):
+        plan = plan_of(self._definition, self.state)
+        if broken := invariants.of_history(plan, self.history):
             raise self._failed("that the invariants hold", "; ".join(broken))
 
     def _commands_open(self) -> str:
@@ -317,10 +265,3 @@ def _raised(asking: Asking, view: Any) -> str:
     except NoReply as error:
         return f"NoReply: {error}"
     return ""
-
-
-def _refusal(code: str, reason: str, retry_after: timedelta | None = None) -> bytes:
-    body: dict[str, Any] = {"code": code, "reason": reason}
-    if retry_after is not None:
-        body["retry_after"] = retry_after.total_seconds()
-    return to_json(body)
