@@ -24,7 +24,7 @@ def simulate(
     sagas: Annotated[
         int | None, typer.Option(min=1, help="End after so many sagas. [default: go on for ever]")
     ] = None,
-    at_once: Annotated[int, typer.Option(min=1, help="Sagas in each simulation.")] = 40,
+    at_once: Annotated[int, typer.Option(min=1, help="Sagas in each simulation.")] = 60,
     minutes: Annotated[
         float, typer.Option(min=0.1, help="Virtual minutes with faults in each simulation.")
     ] = 5.0,
@@ -40,7 +40,7 @@ def simulate(
 
     A failing simulation is made small, and printed as the command that plays it again.
     """
-    _check("--scenario", scenario or [], scenarios(package))
+    _check("--scenario", scenario or [], _known(package))
     _check("--fault", fault or [], [*Fault, "none"])
     faults = EVERY if fault is None else frozenset(Fault(each) for each in fault if each != "none")
     size = at_once if sagas is None else min(at_once, sagas)
@@ -55,6 +55,13 @@ def simulate(
         _report(broken)
         raise typer.Exit(1)
     out.print("No invariant was broken.")
+
+
+def _known(package: str) -> list[str]:
+    try:
+        return scenarios(package)
+    except ModuleNotFoundError as error:
+        raise typer.BadParameter(f"--package: expected a package that can be imported; {error}") from None
 
 
 def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:
