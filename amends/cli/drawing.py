@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from amends.domain.state import Status
-from amends.infrastructure.ports import SagaRow
+from amends.infrastructure.ports import SagaRow, Unclaimed
 
 _WORD: Final = 16
 """A cause that is no longer is told whole."""
@@ -56,6 +56,15 @@ def _when(at: str, before: str) -> str:
 def _short(cause: str) -> str:
     """Ids are cut; a word such as `timer` is not."""
     return cause[:8] if len(cause) > _WORD else cause
+
+
+def unclaimed_table(found: Sequence[Unclaimed]) -> Table:
+    """Events that found no saga."""
+    table = Table("when", "event", "saga type", "key", "became", "message", box=None)
+    for each in found:
+        when = _moment(each.at.isoformat()) if each.at else ""
+        table.add_row(when, each.subject, each.saga, each.key, each.became, each.message_id)
+    return table
 
 
 def standing_table(facts: dict[str, Any]) -> Group:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from amends.cli.drawing import history_table, standing_table
-from amends.cli.finding import opened_queries
+from amends.cli.drawing import history_table, standing_table, unclaimed_table
+from amends.cli.finding import opened_queries, opened_store, quiet_settings
 from amends.cli.running import execute
 
 app = typer.Typer()
@@ -28,6 +29,23 @@ def show(saga: Id, as_json: AsJson = False) -> None:
 def history(saga: Id, as_json: AsJson = False) -> None:
     """Every event of a saga, and who and what caused it."""
     execute(_history(saga, as_json))
+
+
+@app.command()
+def unclaimed(
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 100, as_json: AsJson = False
+) -> None:
+    """Events that found no saga, and what became of each: ignored, kept or dead; the latest first."""
+    execute(_unclaimed(limit, as_json))
+
+
+async def _unclaimed(limit: int, as_json: bool) -> None:
+    async with opened_store(quiet_settings()) as store:
+        found = await store.unclaimed(limit)
+    if as_json:
+        out.print_json(data=[{**asdict(each), "at": each.at and each.at.isoformat()} for each in found])
+    else:
+        out.print(unclaimed_table(found))
 
 
 async def _show(saga: str, as_json: bool) -> None:

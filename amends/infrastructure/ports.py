@@ -131,13 +131,17 @@ class Handled:
 
 @dataclass(frozen=True, slots=True)
 class Unclaimed:
-    """What became of an event that found no saga of a type that listens to it: `ignored`, `kept` or `dead`."""
+    """What became of an event that found no saga of a type that listens to it: `ignored`, `kept` or `dead`.
+
+    `at` is when that was committed; the store tells it.
+    """
 
     message_id: str
     saga: str
     subject: str
     key: str
     became: str
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

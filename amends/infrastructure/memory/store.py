@@ -259,7 +259,12 @@ class MemoryStore:
         for held in commit.held:
             self._held.setdefault((storable(held.message_id), held.saga), _as_stored(held))
         for each in commit.unclaimed:
-            kept = replace(each, message_id=storable(each.message_id), key=storable(each.key))
+            kept = replace(
+                each,
+                message_id=storable(each.message_id),
+                key=storable(each.key),
+                at=self._clock.now(),
+            )
             self._unclaimed.pop((kept.message_id, kept.saga), None)
             self._unclaimed[kept.message_id, kept.saga] = kept
 

@@ -1,2 +1,2 @@
 -- What became of the latest events that found no saga, newest first.
-SELECT message_id, saga, subject, key, became FROM {schema}.unclaimed ORDER BY seq DESC LIMIT %(limit)b
+SELECT message_id, saga, subject, key, became, at FROM {schema}.unclaimed ORDER BY seq DESC LIMIT %(limit)b
