@@ -34,6 +34,7 @@ from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings, operator
 from amends.operating import Operating
 from amends.process_managers.acting import act
+from amends.process_managers.bulk import Bulk
 from amends.process_managers.registry import Registry
 from amends.process_managers.requests import question, read_answer
 
@@ -201,6 +202,11 @@ class Client(Operating):
             await act(self._store, self._publisher, Registry(()), self._namespace, saga_id, action)
         except VersionNotHeld as needed:
             await self._ask_worker(saga_id, action, needed)
+
+    @property
+    def bulk(self) -> Bulk:
+        """The same on many sagas, as jobs that go on after a crash."""
+        return Bulk(self._store, self._store.jobs, SystemClock(), self.act)
 
     async def _ask_worker(self, saga_id: UUID, action: Action, needed: VersionNotHeld) -> None:
         subject = wire.action_subject(self._namespace, needed.saga, needed.version)

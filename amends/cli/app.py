@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from amends.cli import operating, projecting, reading, travelling
+from amends.cli import bulk, operating, projecting, reading, travelling
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
@@ -106,6 +106,7 @@ app.add_typer(reading.app)
 app.add_typer(travelling.app)
 app.add_typer(operating.app)
 app.add_typer(projecting.app, name="projections")
+app.add_typer(bulk.app)
 
 
 def _settings(*, quiet: bool = False) -> Settings:

@@ -146,3 +146,21 @@ def until(shell: Shell, key: str, so: Callable[[dict[str, Any]], object]) -> dic
         if said.status == 0 and so(said.json):
             return dict(said.json)
     raise AssertionError(f"{key} never came so far: {shell.amends('show', key).out}")
+
+
+def test_many_sagas_at_once(shell: Shell) -> None:
+    for key in ("bulk 1", "bulk 2"):
+        waiting(shell, key, "parked")
+    chosen = ("--type", "errand", "--step", "report", "--error", "out of paper", "--status", "parked")
+    dry = done(shell.amends("bulk", "skip", *WHY, *chosen, "--dry-run", "--json"))
+    keys = {each["key"] for each in dry.json}
+    assert {"bulk 1", "bulk 2"} <= keys
+    told = done(shell.amends("bulk", "skip", *WHY, *chosen, "--job", "paper", "--json")).json
+    assert (told["job"], told["done"], told["refused"], told["left"]) == ("paper", len(keys), 0, 0)
+    assert {item["result"] for item in told["items"]} == {"done"}
+    assert sentences(shell, "bulk 1")[-2] == "anna skipped report: as told on the phone"
+    again = done(shell.amends("bulk", "skip", *WHY, *chosen, "--job", "paper"))
+    assert again.words.endswith(f"job paper: {len(keys)} done, 0 refused, 0 left")
+    assert done(shell.amends("job", "paper", "--json")).json["done"] == len(keys)
+    assert "there is no job 'nothing'" in shell.amends("job", "nothing").complaint
+    assert "expected --to for migrate" in shell.amends("bulk", "migrate", *WHY).complaint

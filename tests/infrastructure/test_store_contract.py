@@ -15,6 +15,7 @@ from amends.domain.correlation import LearntKey
 from amends.domain.errors import UnreadableEvent
 from amends.domain.history import verify
 from amends.infrastructure.broker import Mark
+from amends.infrastructure.jobs import JobItem
 from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.ports import (
     Commit,
@@ -624,3 +625,47 @@ async def test_the_histories_of_a_batch_of_sagas_and_why_one_cannot_be_read(stor
     assert found[order.id] == await store.history(order.id)
     assert isinstance(found[strange.id], UnreadableEvent)
     assert found[unknown] == []
+
+
+# Jobs
+
+
+async def test_a_job_is_kept_once_with_its_sagas_in_their_order(store: AnyStore) -> None:
+    ids = [uuid4() for _ in range(3)]
+    assert await store.jobs.create("j", {"action": "suspend"}, {"saga": "order"}, ids) is True
+    assert await store.jobs.create("j", {"action": "cancel"}, {}, [uuid4()]) is False
+    job = await store.jobs.find("j")
+    assert job is not None
+    assert (job.name, job.action, job.chosen_by) == ("j", {"action": "suspend"}, {"saga": "order"})
+    assert (job.done, job.refused, job.left) == (0, 0, 3)
+    assert await store.jobs.items("j") == [JobItem(place, each) for place, each in enumerate(ids, start=1)]
+    assert await store.jobs.find("other") is None
+    assert await store.jobs.items("other") == []
+    assert await store.jobs.create("empty", {}, {}, []) is True
+
+
+async def test_results_of_a_job_are_kept_once_and_the_rest_is_told(store: AnyStore) -> None:
+    ids = [uuid4() for _ in range(4)]
+    await store.jobs.create("j", {}, {}, ids)
+    await store.jobs.settle("j", JobItem(2, ids[1], "refused", "no \u0000"))
+    await store.jobs.settle("j", JobItem(2, ids[1], "done"))
+    await store.jobs.settle("j", JobItem(1, ids[0], "done"))
+    left = await store.jobs.items("j", open_only=True)
+    assert [item.place for item in left] == [3, 4]
+    assert [item.place for item in await store.jobs.items("j", after=1, limit=2)] == [2, 3]
+    job = await store.jobs.find("j")
+    assert job is not None
+    assert (job.done, job.refused, job.left) == (1, 1, 2)
+
+
+async def test_unfinished_sagas_are_chosen_by_type_and_version_in_pages(store: AnyStore) -> None:
+    running, finished, other = started("o1"), started("o2"), started("o3", saga="other")
+    finished.append([completed()])
+    await store.commit(new(running, finished, other))
+    failed = uuid4()
+    await store.commit(Commit(held=[held("m1", failed, why="quarantine")], quarantined={failed: "KeyError"}))
+    every = sorted([running.id, other.id, failed])
+    assert await store.jobs.choose(None, None, None, 10) == every
+    assert await store.jobs.choose(None, None, every[0], 1) == every[1:2]
+    assert await store.jobs.choose("order", 1, None, 10) == sorted([running.id, failed])
+    assert await store.jobs.choose("other", 2, None, 10) == []

@@ -14,6 +14,7 @@ from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read
 from amends.domain.state import Status
 from amends.infrastructure.broker import Mark
+from amends.infrastructure.memory.jobs import MemoryJobs
 from amends.infrastructure.memory.workers import MemoryWorkers
 from amends.infrastructure.ports import (
     Clock,
@@ -71,9 +72,8 @@ class MemoryStore:
         self._keys: dict[LearntKey, UUID] = {}
         self._unclaimed: dict[tuple[str, str], Unclaimed] = {}
         self._shapes: dict[tuple[str, int], JsonObject] = {}
-        self.workers = MemoryWorkers(
-            clock, lambda: [each.row for each in self._sagas.values()], self._held.values
-        )
+        self.workers = MemoryWorkers(clock, self._rows, self._held.values)
+        self.jobs = MemoryJobs(clock, self._rows)
 
     async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         aggregates: dict[UUID, SagaAggregate] = {}
@@ -281,6 +281,9 @@ class MemoryStore:
             return False
         over = held.until is not None and held.until <= self._clock.now()
         return over or held.saga_id in self._events or held.sought in self._keys
+
+    def _rows(self) -> list[SagaRow]:
+        return [each.row for each in self._sagas.values()]
 
     def _is_quarantined(self, saga_id: UUID | None) -> bool:
         saga = self._sagas.get(saga_id) if saga_id else None

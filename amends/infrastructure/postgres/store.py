@@ -34,6 +34,7 @@ from amends.infrastructure.ports import (
 from amends.infrastructure.postgres.application import SagaApplication
 from amends.infrastructure.postgres.batch import QUERIES, Batch, as_stored, columns_of
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
+from amends.infrastructure.postgres.jobs import PostgresJobs
 from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.migrate import migrate
@@ -58,8 +59,8 @@ async def migrate_store(database_url: str, namespace: str) -> None:
 
 
 class PostgresStore:
-    """The `Store` port on PostgreSQL, one schema for each namespace; `marks` is the `MarkStore`
-    and `workers` the `Workers` beside it.
+    """The `Store` port on PostgreSQL, one schema for each namespace; `marks` is the `MarkStore`,
+    `workers` the `Workers` and `jobs` the `Jobs` beside it.
 
     A commit whose connection broke may have happened. It is tried again, and then the rows are no longer as
     it expected, so it shows as a conflict and doubles nothing: load those sagas again and decide again.
@@ -71,6 +72,7 @@ class PostgresStore:
         self.application = application
         self.marks = marks
         self.workers = PostgresWorkers(link, schema)
+        self.jobs = PostgresJobs(link, schema)
         self._patience = patience
         self._schema = schema
 
