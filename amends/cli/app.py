@@ -149,7 +149,7 @@ async def _run_all(
 
 async def _new(folder: Path) -> None:
     for path in write_project(folder):
-        out.print(f"wrote {path}")
+        out.print(f"wrote {path}", markup=False)
     out.print(
         "\nNext:\n  amends up orders        runs the saga and its service; leave it running, and elsewhere:"
     )

@@ -25,7 +25,7 @@ def history_table(row: SagaRow, told: list[dict[str, Any]]) -> Table:
     recorders = {event["by"] for event in told}
     by = f", recorded by {recorders.pop()}" if len(recorders) == 1 else ""
     table = Table(
-        title=f"{row.saga} {row.key}: {row.status}{by}",
+        title=Text(f"{row.saga} {row.key}: {row.status}{by}"),
         title_justify="left",
         box=None,
         caption_justify="left",
@@ -38,8 +38,10 @@ def history_table(row: SagaRow, told: list[dict[str, Any]]) -> Table:
     before = {"at": "", "cause": ""}
     for event in told:
         same = (event["at"], event["cause"]) == (before["at"], before["cause"])
-        cells = [_when(event["at"], before["at"]), event["sentence"], "" if same else _short(event["cause"])]
-        table.add_row(str(event["version"]), *cells[:2], *[event["by"]] * bool(recorders), cells[2])
+        cells = [str(event["version"]), _when(event["at"], before["at"]), event["sentence"]]
+        cells += [event["by"]] * bool(recorders)
+        cells.append("" if same else _short(event["cause"]))
+        table.add_row(*map(Text, cells))  # as Text, for text from outside may look like markup
         before = event
     return table
 
@@ -73,10 +75,10 @@ def standing_table(facts: dict[str, Any]) -> Group:
     lines.add_column(justify="right")
     lines.add_column(overflow="fold")
     for name, value in _facts(facts):
-        lines.add_row(name, value)
+        lines.add_row(name, Text(value) if isinstance(value, str) else value)
     steps = Table("step", "where it stands", box=None)
     for name, where in facts["steps"].items():
-        steps.add_row(name, where)
+        steps.add_row(Text(name), Text(where))
     return Group(lines, "", steps)
 
 
@@ -111,7 +113,8 @@ def _progress(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
         if wait["last_error"]:
             yield "last error", wait["last_error"]
         if wait["parked"]:
-            yield "", Text("a person should look at it; it is tried again, slowly", "red")
+            meanwhile = "it is tried again, slowly" if wait["attempts"] else "it waits on"
+            yield "", Text(f"a person should look at it; {meanwhile}", "red")
     yield from _handlers(facts)
     if facts["contradictions"]:
         yield "", Text("a service contradicted itself, see the history; a person should look at it", "red")
@@ -131,6 +134,8 @@ def _handlers(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
 
 def _waits_for(wait: dict[str, Any]) -> str:
     doing = f"{_DOING[wait['direction']]} {wait['step']}"
+    if not wait["attempts"]:
+        return f"{wait['for']} ({wait['step']}), since {_moment(wait['since'])} and until {_until(wait)}"
     if "since" in wait:
         since, until = _moment(wait["since"]), _until(wait)
         return f"an answer to: {doing} (attempt {wait['attempts']}), since {since} and until {until}"
@@ -138,7 +143,9 @@ def _waits_for(wait: dict[str, Any]) -> str:
 
 
 def _until(wait: dict[str, Any]) -> str:
-    return _moment(wait["until"]) if wait["until"] else f"for ever ({wait['timer_cancelled']})"
+    if wait["until"]:
+        return _moment(wait["until"])
+    return f"it comes ({wait['timer_cancelled']})" if wait.get("timer_cancelled") else "it comes"
 
 
 def _moment(iso: str) -> str:

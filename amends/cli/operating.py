@@ -163,7 +163,7 @@ async def _do(saga: str, as_json: bool, action: Callable[[Client, UUID], Awaitab
     if as_json:
         out.print_json(data={**facts, "version": row.version})
     else:
-        out.print(f"done; {row.saga} {row.key} is {row.status}", highlight=False)
+        out.print(f"done; {row.saga} {row.key} is {row.status}", highlight=False, markup=False)
 
 
 async def _timers(saga: str, as_json: bool) -> None:

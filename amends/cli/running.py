@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.text import Text
 
 from amends.domain.errors import AmendsError
 
@@ -27,7 +28,7 @@ def execute(work: Coroutine[Any, Any, T]) -> T:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)
     except AmendsError as error:
-        errors.print(f"[red]amends:[/red] {type(error).__name__}:", str(error), markup=True, highlight=False)
+        errors.print(Text.assemble(("amends:", "red"), f" {type(error).__name__}: {error}"))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

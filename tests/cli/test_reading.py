@@ -184,3 +184,11 @@ def test_a_saga_that_does_not_exist(shell: Shell, command: str, named: str) -> N
     assert (said.status, said.out) == (1, "")
     assert f"SagaNotFound: expected the id or key of a saga, got '{named}'" in said.complaint
     assert "once a worker has taken its start event" in said.complaint
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is(shell: Shell) -> None:
+    key = "a[/b] [red]c"
+    shell.start(key, "refused", "--wait")
+    assert key in shell.amends("show", key).words
+    assert f"errand {key}: compensated" in shell.amends("history", key).words
+    assert "got '[/nobody]'" in shell.amends("show", "[/nobody]").complaint
