@@ -21,7 +21,7 @@ from amends.domain.events import JsonObject
 from amends.domain.handlers.definition import AnyDefinition
 from amends.projections.design.failures import NOTE
 from amends.projections.story import sentence
-from amends.testing.exploring import Exploration, Problem, explore
+from amends.testing.exploring import LIMIT, Exploration, Problem, explore
 
 
 def check(
@@ -30,6 +30,7 @@ def check(
         Path | None,
         typer.Option("--input", help="A start event as JSON; without, some are made up from its type."),
     ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many states to explore at most.")] = LIMIT,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Explore every way in which a saga can go, and prove that each one settles or parks.
@@ -37,7 +38,7 @@ def check(
     Every answer of every service, in every order, early, late or never; every timer, crash and cancel. Prints the
     failure table, and where a way does not settle the shortest one; the exit status is then 1.
     """
-    found = execute(_explored(target, input))
+    found = execute(_explored(target, input, limit))
     if as_json:
         typer.echo(json.dumps([_facts(*each) for each in found], indent=2, ensure_ascii=False))
     else:
@@ -45,14 +46,14 @@ def check(
     raise typer.Exit(0 if all(exploration.settles for _, exploration in found) else 1)
 
 
-async def _explored(target: str, source: Path | None) -> list[tuple[AnyDefinition, Exploration]]:
+async def _explored(target: str, source: Path | None, limit: int) -> list[tuple[AnyDefinition, Exploration]]:
     sagas = find([target]).sagas
     if not sagas:
         raise NothingFound(f"expected a Saga or a ProcessManager in {target!r}; it holds none")
-    return [(saga.definition, _explore(saga.definition, source)) for saga in sagas]
+    return [(saga.definition, _explore(saga.definition, source, limit)) for saga in sagas]
 
 
-def _explore(definition: AnyDefinition, source: Path | None) -> Exploration:
+def _explore(definition: AnyDefinition, source: Path | None, limit: int) -> Exploration:
     starts = [_start(definition, source)] if source else []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
@@ -62,7 +63,7 @@ def _explore(definition: AnyDefinition, source: Path | None) -> Exploration:
             text = f"exploring {definition.name}@{definition.version}: {explored:,} states, {waiting:,} to go on from"
             shown.update(task, description=text)
 
-        return explore(definition, starts, progress)
+        return explore(definition, starts, progress, limit=limit)
 
 
 def _start(definition: AnyDefinition, source: Path) -> JsonObject:

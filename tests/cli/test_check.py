@@ -93,3 +93,9 @@ def test_a_start_event_that_is_none_is_refused(tmp_path: Path) -> None:
     refused = check(ORDER, "--input", str(tmp_path / "order.json"))
     assert refused.exit_code == 1
     assert "BadInput: expected the start event of order" in " ".join(refused.stderr.split())
+
+
+def test_more_states_than_allowed_prove_nothing() -> None:
+    refused = check(ORDER, "--limit", "50")
+    assert refused.exit_code == 1
+    assert "TooLarge: expected order@1 to have at most 50 states" in " ".join(refused.stderr.split())

@@ -37,10 +37,7 @@ from amends.domain.wire import Direction
 from amends.examples.order import Order
 from amends.projections.design import failures, outline
 from amends.testing.exploring import Exploration, explore
-
-
-class Went(Event, subject="shop.went"):
-    order_id: str
+from benchmarks.check import Undo, Went, branches
 
 
 class Paid(Event, subject="pay.paid"):
@@ -53,46 +50,6 @@ class Pay(Command[Paid], subject="pay.pay"):
 
 class Refund(Command, subject="pay.refund"):
     payment: str = ""
-
-
-class Do(Command, subject="service.do"):
-    pass
-
-
-class Undo(Command, subject="service.undo"):
-    pass
-
-
-def branches(number: int, length: int) -> Definition:
-    """A step, branches side by side that are all compensated, the pivot, and a last step."""
-    body: dict[str, Any] = {}
-
-    def add(name: str, after: list[Any], **options: Any) -> Any:
-        def build(self: Any) -> Do:
-            return Do()
-
-        def undo(self: Any) -> Undo:
-            return Undo()
-
-        build.__name__ = name
-        body[name] = made = step(after=after, **options)(build)
-        if name[0] in "fb":
-            made.compensate(undo)
-        return made
-
-    first = add("first", [])
-    ends: list[Any] = []
-    for branch in range(number):
-        end = first
-        for place in range(length):
-            end = add(f"b{branch}{place}", [end])
-        ends.append(end)
-    add("last", [add("pivot", ends, pivot=True)])
-
-    class Branches(Saga[Went], name="branches", version=1, key="order_id", deadline=timedelta(days=1)):
-        locals().update(body)
-
-    return Branches.definition
 
 
 def texts(found: Exploration) -> list[tuple[str, str, str]]:

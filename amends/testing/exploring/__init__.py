@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from amends.domain.decide import take_turn
 from amends.domain.definition import Definition
@@ -13,14 +14,18 @@ from amends.domain.messages import Event
 from amends.projections.design.failures import Failure
 from amends.projections.design.outline import outline
 from amends.testing.exploring.chains import Chains
-from amends.testing.exploring.explorer import Decide, Explorer, Node, Problem, Progress
+from amends.testing.exploring.explorer import Decide, Explorer, Node, Problem, Progress, TooLarge
 from amends.testing.exploring.likeness import bounded
 from amends.testing.exploring.moves import Move, doing
 from amends.testing.exploring.purity import NotPure, called_twice
 from amends.testing.exploring.samples import NoSample, samples
 from amends.testing.exploring.verdict import dead_ends, no_way_out, rounds_without_end
 
-__all__ = ["Exploration", "Move", "NoSample", "Node", "NotPure", "Problem", "explore"]
+__all__ = ["Exploration", "Move", "NoSample", "Node", "NotPure", "Problem", "TooLarge", "explore"]
+
+
+LIMIT: Final = 200_000
+"""States that are explored at most, unless more are asked for: some gigabytes of them."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,12 @@ def explore(
     starts: Sequence[JsonObject] = (),
     progress: Progress = lambda explored, waiting: None,
     decide: Decide = take_turn,
+    limit: int = LIMIT,
 ) -> Exploration:
     """Explore a definition from each of these start events; without any, from samples of their types.
 
-    Stops at what is wrong on the shortest way to it. Raises `NoSample` where a message cannot be made up.
+    Stops at what is wrong on the shortest way to it. Raises `NoSample` where a message cannot be made up, and
+    `TooLarge` where there are more states than `limit` from one start event.
     """
     explorers: list[Explorer] = []
     problems: list[Problem] = []
@@ -57,7 +64,7 @@ def explore(
     explored = called_twice(bounded(definition))
     for subject, start in _starts(definition, starts):
         explorer = Explorer(explored, subject, start, decide)
-        explorer.run(progress)
+        explorer.run(progress, limit)
         explorers.append(explorer)
         problems += explorer.problems or _unsettled(explorer.nodes)
         chains.add(explorer)

@@ -38,6 +38,10 @@ _OFTEN: Final = 200
 _BACKWARDS: Final = (Status.COMPENSATING, Status.COMPENSATED)
 
 
+class TooLarge(AmendsError):
+    """A definition has more states than are to be explored; nothing is proven of it."""
+
+
 class DecidesTwice(AmendsError):
     """An input that was applied already leads to events once more."""
 
@@ -108,14 +112,20 @@ class Explorer:
         self._id = saga_id(_NAMESPACE, definition.name, key)
         self._start = Start("start", self._id, _NAMESPACE, key, subject, start)
 
-    def run(self, progress: Progress = lambda explored, waiting: None) -> None:
-        """Explore until nothing new turns up, or something goes wrong."""
+    def run(self, progress: Progress, limit: int) -> None:
+        """Explore until nothing new turns up, or something goes wrong. Raises `TooLarge` beyond `limit` states."""
         self._follow(None, Move(f"{self._start.subject} starts it", self._start, None))
         while self._waiting and not self.problems:
             node = self._waiting.popleft()
             for move in self._moves.of(node.state):
                 self._follow(node, move)
                 self.moves += 1
+            if len(self.nodes) > limit:
+                raise TooLarge(
+                    f"expected {self._definition.name}@{self._definition.version} to have at most {limit:,} states; "
+                    "it has more, none of those explored is wrong. Allow more with --limit, or have fewer steps "
+                    "side by side: each multiplies the states"
+                )
             if self.moves % _OFTEN < len(node.next):
                 progress(len(self.nodes), len(self._waiting))
         progress(len(self.nodes), len(self._waiting))
