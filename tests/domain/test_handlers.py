@@ -15,7 +15,8 @@ from amends.domain.errors import ActionRefused
 from amends.domain.evolve import fold
 from amends.domain.handlers.errors import BadAction
 from amends.domain.history import read
-from amends.domain.inputs import Reschedule, Resume, Suspend
+from amends.domain.inputs import Reschedule, Resume, Settle, Skip, Suspend
+from amends.domain.wire import Outcome
 from tests.domain.fulfilment import (
     DAY,
     MINUTE,
@@ -251,7 +252,32 @@ def test_events_that_come_when_nothing_more_is_decided_are_recorded_and_passed_o
     assert told.status == "completed"
 
 
-def test_cancel_and_deadline_turn_back() -> None:
+def test_an_answer_that_an_operator_gives_by_hand_is_told_to_its_handler() -> None:
+    told = fulfilment()
+    told.give(
+        Settle(
+            "s1",
+            "seen in their books",
+            step="charge#1",
+            outcome=Outcome.SUCCEEDED,
+            reply={"payment_id": "p9"},
+        )
+    )
+    assert told.state.handlers.model["payment_id"] == "p9"
+    told.give(Settle("s2", "they never got it", step="pack#2", outcome=Outcome.REJECTED))
+    assert "event.published" in told.types
+    assert told.status == "running"
+
+
+def test_a_send_that_an_operator_skips_holds_nothing_up() -> None:
+    told = fulfilment()
+    told.succeed("payments.charge", CHARGED)
+    told.give(Skip("s1", "it is packed", step="pack#2"))
+    told.tell(APPROVED)
+    assert told.sent[-1] == "shipping.ship"
+
+
+def test_cancel_turns_back_and_is_refused_after_the_pivot() -> None:
     told = paid()
     told.cancel()
     assert told.sent[-1] == "warehouse.unpack"

@@ -303,6 +303,14 @@ def test_an_event_that_comes_before_its_saga_is_kept_and_handled_when_it_has_sta
     assert not system.stepper.complete(system.stepper.store.take_held([("fulfilment", 1)], 10))
 
 
+def test_an_event_and_the_start_after_it_in_one_batch(system: System) -> None:
+    for event, identity in ((approved(), "approval-1"), (Ordered(order_id="o1"), "start-1")):
+        system.stepper.publish(event.subject, identity, event.model_dump_json().encode())
+    system.worker()
+    system.settle()
+    assert system.status() == "completed"
+
+
 def test_an_event_that_comes_before_its_key_is_learnt_is_kept_until_then(system: System) -> None:
     system.worker()
     system.says["payments.charge"] = None

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from amends.domain import events as e
 from amends.domain.definition import read
+from amends.domain.handlers.actions import Action
 from amends.domain.handlers.applying import apply
 from amends.domain.handlers.definition import Handle, ManagerDefinition, subject_of_success
 from amends.domain.handlers.rejection import Rejection
@@ -53,11 +54,13 @@ def on_arrival(turn: Turn, manager: ManagerDefinition, arrival: Arrival) -> None
 
 
 def on_outcomes(turn: Turn, manager: ManagerDefinition) -> None:
-    """Tell handlers of the answers to what was sent, as far as they were recorded in this turn."""
+    """Tell handlers of the answers to what was sent, as far as they were recorded in this turn; an operator's word
+    counts as one.
+    """
     for event in list(turn.events):
         if not _decides(turn.state):
             return
-        if isinstance(event, e.CommandSucceeded) and event.direction is not Direction.COMPENSATE:
+        if isinstance(event, e.CommandSucceeded | e.StepSettledByHand):
             _on_success(turn, manager, event)
         elif isinstance(event, e.StepGivenUp):
             _on_given_up(turn, manager, event)
@@ -66,10 +69,8 @@ def on_outcomes(turn: Turn, manager: ManagerDefinition) -> None:
 def on_timeout(turn: Turn, manager: ManagerDefinition, due: datetime) -> None:
     """Tell the handler of the timeout that is due."""
     name = min(name for name, when in turn.state.handlers.timeouts.items() if when == due)
-    view = manager.view(turn.state)
-    before = _dump(view)
-    decided = list(manager.on_timeout[name](view) or ())
-    turn.record(e.TimeoutFired, name=name, changed=_difference(before, _dump(view)))
+    decided, changed = _decided(turn, manager, manager.on_timeout[name])
+    turn.record(e.TimeoutFired, name=name, changed=changed)
     apply(turn, manager, decided)
 
 
@@ -81,12 +82,16 @@ def _tell(turn: Turn, manager: ManagerDefinition, subject: str, event: Event) ->
     _call(turn, manager, handle, subject, event, body=event.model_dump(mode="json"))
 
 
-def _on_success(turn: Turn, manager: ManagerDefinition, event: e.CommandSucceeded) -> None:
+def _on_success(
+    turn: Turn, manager: ManagerDefinition, event: e.CommandSucceeded | e.StepSettledByHand
+) -> None:
     known = turn.state.step(event.step)
+    if event.direction is Direction.COMPENSATE or not known.succeeded:
+        return
     command = manager.sends[known.forward.rounds[-1].subject]
     subject = subject_of_success(command)
     handle = manager.on_event.get(subject)
-    if handle is not None and known.succeeded:
+    if handle is not None:
         reply = command.reply_type().model_validate_json(to_json(event.reply))
         _call(turn, manager, handle, subject, reply)
 
@@ -108,11 +113,21 @@ def _call(
     told: object,
     body: e.JsonObject | None = None,
 ) -> None:
+    decided, changed = _decided(turn, manager, handle, told)
+    turn.record(e.EventHandled, subject=subject, event=body or {}, changed=changed)
+    apply(turn, manager, decided)
+
+
+def _decided(
+    turn: Turn, manager: ManagerDefinition, handle: Handle, *told: object
+) -> tuple[list[Action], e.JsonObject]:
+    """What the handler yields, and the fields of the state that it changed."""
     view = manager.view(turn.state)
     before = _dump(view)
-    decided = list(handle(view, told) or ())
-    turn.record(e.EventHandled, subject=subject, event=body or {}, changed=_difference(before, _dump(view)))
-    apply(turn, manager, decided)
+    decided = list(handle(view, *told) or ())
+    after = _dump(view)
+    changed = {name: value for name, value in after.items() if name not in before or before[name] != value}
+    return decided, changed
 
 
 def _decides(state: SagaState) -> bool:
@@ -126,7 +141,3 @@ def _why_not(state: SagaState) -> str:
 def _dump(view: Any) -> e.JsonObject:
     dumped: e.JsonObject = view.state.model_dump(mode="json")
     return dumped
-
-
-def _difference(before: e.JsonObject, after: e.JsonObject) -> e.JsonObject:
-    return {name: value for name, value in after.items() if name not in before or before[name] != value}
