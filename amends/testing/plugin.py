@@ -27,8 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def saga_test(request: pytest.FixtureRequest) -> Iterator[SagaTest]:
     """Makes a scenario of a saga: `saga_test(Order).start(…).expect(…)`."""
-    from amends.testing.kit import Kit
-
+    try:
+        from amends.testing.kit import Kit
+    except ModuleNotFoundError as error:
+        pytest.fail(f"{error.name} is not installed; saga_test runs the worker, so install `amends[worker]`")
     embedded = bool(request.config.getoption("--amends-embedded"))
     with Kit(request.getfixturevalue("_amends_servers") if embedded else None) as kit:
         yield kit.scenario

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from amends import (
@@ -32,11 +34,14 @@ from amends import (
 from amends.domain import events as e
 from amends.domain.decide import take_turn
 from amends.domain.definition import Definition
-from amends.domain.inputs import Tick
+from amends.domain.inputs import Cancel, Reply, Start, Tick
 from amends.domain.wire import Direction
 from amends.examples.order import Order
 from amends.projections.design import failures, outline
 from amends.testing.exploring import Exploration, explore
+from amends.testing.exploring.explorer import Explorer
+from amends.testing.exploring.likeness import bounded, likeness
+from amends.testing.exploring.moves import Moves
 from benchmarks.check import Undo, Went, branches
 
 
@@ -247,3 +252,67 @@ def compensating_forwards(*given: Any) -> Any:
 def test_an_invariant_that_is_broken_on_some_way_is_found() -> None:
     problem = explore(branches(1, 2), decide=compensating_forwards).problems[0]
     assert problem.what.startswith("invariant 8: ") or problem.what.startswith("invariant 7: ")
+
+
+# The abstractions, against what they leave out.
+
+
+def explorer(definition: Definition, start: dict[str, Any]) -> Explorer:
+    made = Explorer(bounded(definition), definition.start.subject, start)
+    made.run(lambda explored, waiting: None, 100_000)
+    assert made.problems == []
+    return made
+
+
+def test_exploring_one_step_after_the_other_finds_what_every_order_finds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    definition = branches(2, 1)
+    reduced = explore(definition)
+    monkeypatch.setattr(Moves, "_one_by_one", lambda *_: False)
+    every = explore(definition)
+    assert every.states > reduced.states
+    assert (every.ends, every.parks, every.problems) == (reduced.ends, reduced.parks, [])
+    assert texts(every) == texts(reduced)
+
+
+ORDER = {
+    "order_id": "o1",
+    "customer": "c",
+    "sku": "s",
+    "quantity": 1,
+    "total": "9",
+    "country": "CH",
+    "method": "card",
+}
+
+
+@pytest.fixture(scope="module")
+def every_order() -> Explorer:
+    return explorer(Order.definition, ORDER)
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_state_that_a_saga_reaches_in_real_time_is_missed(
+    every_order: Explorer, data: st.DataObject
+) -> None:
+    definition, moves = every_order._definition, every_order._moves
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    begin = Start("start", every_order._id, "check", "o1", "orders.placed", ORDER)
+    state = take_turn(definition, begin.saga_id, None, begin, now, "walk").state
+    for _ in range(data.draw(st.integers(1, 25))):
+        answers = [move.given for move in moves.of(state) if isinstance(move.given, Reply | Cancel)]
+        waits = [Tick()] if state.wake_up else []
+        if not (answers or waits):
+            break
+        given = data.draw(st.sampled_from([*answers, *waits]))
+        if isinstance(given, Tick):
+            assert state.wake_up is not None
+            now = max(now, state.wake_up)
+        else:
+            now += timedelta(seconds=data.draw(st.sampled_from([0, 1, 40])))
+            until = state.wake_up
+            now = now if until is None else min(now, until)
+        state = take_turn(definition, begin.saga_id, state, given, now, "walk").state
+        assert likeness(definition, state) in every_order._known
