@@ -173,7 +173,7 @@ async def _start(saga: str, source: str, wait: bool) -> None:
                 "`amends up MODULE` or `amends worker MODULE` first"
             )
         shape = shapes[saga]
-        if not isinstance(body, dict) or not all(body.get(name) for name in shape["key"]):
+        if not isinstance(body, dict) or any(body.get(name) in (None, "") for name in shape["key"]):
             raise BadInput(
                 f"expected a JSON object with {', '.join(shape['key'])}, the key of {saga}; got {source}"
             )
