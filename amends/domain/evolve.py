@@ -81,7 +81,7 @@ def _cancel_requested(state: SagaState, event: e.CancelRequested) -> SagaState:
 
 
 def _suspended(state: SagaState, event: e.SagaSuspended) -> SagaState:
-    return state.but(suspended=event.reason)
+    return state.but(suspended=event.reason, handlers=state.handlers.but(withheld=()))
 
 
 def _resumed(state: SagaState, _: e.SagaResumed) -> SagaState:

@@ -42,10 +42,12 @@ def messages(state: SagaState, recorded: Sequence[Recorded]) -> Iterator[Outgoin
         if isinstance(event, e.CommandRecorded):
             round_ = state.step(event.step).line(event.direction).rounds[event.round - 1]
             yield command(state, event.step, event.direction, round_, round_.attempts[event.attempt - 1])
-        elif isinstance(event, e.EventPublished):
-            yield published(state, item)
+        elif isinstance(event, e.EventPublished) and not state.suspended:
+            yield published(state, event)
         elif type(event) in MILESTONES:
             yield milestone(state, item)
+        if isinstance(event, e.SagaResumed):
+            yield from (published(state, each) for each in state.handlers.withheld)
 
 
 def outstanding(state: SagaState, suffix: str) -> Iterator[Outgoing]:
@@ -85,10 +87,8 @@ def command(
     )
 
 
-def published(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoing:
-    """The message that carries an event which a process manager published; `suffix` as in `outstanding`."""
-    event = recorded.event
-    assert isinstance(event, e.EventPublished)
+def published(state: SagaState, event: e.EventPublished, suffix: str = "") -> Outgoing:
+    """The message that carries an event which the saga published; `suffix` as in `outstanding`."""
     return Outgoing(
         message_id=str(event.message_id),
         subject=wire.event_subject(state.namespace, event.subject),

@@ -44,7 +44,14 @@ async def tell_again(store: Store, publisher: Publisher, retention: timedelta) -
 
 async def publish_again(store: Store, publisher: Publisher, retention: timedelta) -> int:
     """Publish again the events that process managers published during the retention. Returns how many."""
-    return await _again(store, publisher, retention, [EventPublished.type], outgoing.published)
+    return await _again(store, publisher, retention, [EventPublished.type], _published)
+
+
+def _published(state: SagaState, recorded: Recorded, suffix: str) -> Outgoing | None:
+    event = recorded.event
+    assert isinstance(event, EventPublished)
+    withheld = state.suspended and event in state.handlers.withheld
+    return None if withheld else outgoing.published(state, event, suffix)
 
 
 async def _again(
@@ -52,18 +59,19 @@ async def _again(
     publisher: Publisher,
     retention: timedelta,
     types: Sequence[str],
-    message: Callable[[SagaState, Recorded, str], Outgoing],
+    message: Callable[[SagaState, Recorded, str], Outgoing | None],
 ) -> int:
     since = (await store.load(())).now - retention
     suffix = f"@{fresh_name()}"
     told, after = 0, 0
     while page := await store.recorded_since(since, types, after, _BATCH):
         loaded = await store.load({recorded.originator_id for _, recorded in page})
-        messages = [
+        found = [
             message(aggregate.state, recorded, suffix)
             for _, recorded in page
             if (aggregate := loaded.aggregates.get(recorded.originator_id)) and aggregate.state
         ]
+        messages = [each for each in found if each is not None]
         await publisher.publish(messages)
         told, after = told + len(messages), page[-1][0]
     return told

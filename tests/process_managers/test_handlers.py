@@ -13,10 +13,13 @@ from amends import Action, Event, ProcessManager, on, starts
 from amends.domain import events as e
 from amends.domain import wire
 from amends.domain.history import verify
+from amends.domain.inputs import Resume, Suspend
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.broker import ConsumerSpec
 from amends.infrastructure.memory.inbox import MemoryInbox
 from amends.infrastructure.ports import Incoming
+from amends.process_managers.acting import act
+from amends.process_managers.registry import Registry
 from amends.testing.processes import Chooser, Move
 from amends.testing.stepper import Stepper
 from tests.domain.fulfilment import (
@@ -71,6 +74,17 @@ class System:
             self.stepper.advance(min(SECOND, left))
             self.settle()
             left -= SECOND
+
+    def act(self, action: Suspend | Resume, key: str = "o1") -> None:
+        """What an operator does."""
+        stepper, saga_id = self.stepper, self.stepper.id("fulfilment", key)
+        registry = Registry([Fulfilment.definition])
+        stepper.complete(act(stepper.store, stepper.broker.publisher(), registry, "test", saga_id, action))
+        self.settle()
+
+    def closed(self) -> list[Incoming]:
+        """Every event of the type `Closed` that was published."""
+        return [m for m in self.stepper.published("events") if m.subject.endswith(Closed.subject)]
 
     def events(self, key: str = "o1", saga: str = "fulfilment") -> list[e.SagaEvent]:
         history = self.stepper.history(self.stepper.id(saga, key))
@@ -144,7 +158,7 @@ def test_a_saga_of_handlers_is_completed(system: System) -> None:
     assert (system.sent(), system.status()) == (SENT, "running")
     system.tell(approved(), "approval-1")
     assert (system.sent(), system.status()) == (SHIPPED, "completed")
-    [closed] = [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
+    [closed] = system.closed()
     assert json.loads(closed.body) == {"order_id": "o1", "payment_id": "p-o1"}
     assert closed.headers[wire.SAGA] == "fulfilment@1"
     milestones = [m.subject.rpartition(".")[2] for m in system.stepper.published("sagas")]
@@ -170,6 +184,17 @@ def test_a_timeout_comes_at_its_moment(system: System) -> None:
     system.later(days=1)
     assert system.status() == "compensated"
     assert system.sent()[-2:] == ["warehouse.unpack", "payments.refund"]
+
+
+def test_what_handlers_publish_while_a_saga_is_suspended_leaves_when_it_is_resumed(system: System) -> None:
+    system.worker()
+    system.tell(Ordered(order_id="o1"), "start-1")
+    system.act(Suspend("s1", "look at it"))
+    system.tell(approved(), "approval-1")
+    assert "event.published" in system.types()
+    assert (system.sent(), system.closed()) == (SENT, [])
+    system.act(Resume("r1", "seen"))
+    assert (system.sent(), len(system.closed()), system.status()) == (SHIPPED, 1, "completed")
 
 
 def test_a_send_without_an_answer_is_tried_again_and_then_undone(system: System) -> None:
@@ -464,7 +489,7 @@ def test_whoever_dies_each_event_is_handled_once_and_each_command_sent(label: st
     system.worker(name="two")
     system.later(minutes=2)
     assert (system.status(), system.sent()) == ("completed", SHIPPED)
-    closed = [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
+    closed = system.closed()
     assert len({m.headers[wire.CE_ID] for m in closed}) == 1
     handled = [each.cause for each in system.events() if each.type == "event.handled"]
     assert handled.count("approval-1") == 1
@@ -479,7 +504,7 @@ def test_what_is_published_is_swept_where_its_worker_died_after_the_commit() -> 
     system.worker(name="two")
     system.later(seconds=10)
     assert system.status() == "completed"
-    assert [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
+    assert system.closed()
     system.stepper.close()
 
 
@@ -487,10 +512,10 @@ def test_published_events_that_the_broker_lost_are_published_again(system: Syste
     system.worker()
     system.tell(Ordered(order_id="o1"), "start-1")
     system.tell(approved(), "approval-1")
-    [closed] = [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
+    [closed] = system.closed()
     system.stepper.lose("events")
     system.later(seconds=10)
-    [again] = [m for m in system.stepper.published("events") if m.subject.endswith("orders.closed")]
+    [again] = system.closed()
     assert (again.headers[wire.CE_ID], again.body) == (closed.headers[wire.CE_ID], closed.body)
 
 

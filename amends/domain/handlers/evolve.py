@@ -28,8 +28,10 @@ def _send_requested(state: SagaState, event: e.SendRequested) -> SagaState:
     return _but(state, sends=(*state.handlers.sends, event))
 
 
-def _published(state: SagaState, _: e.EventPublished) -> SagaState:
-    return _but(state, published=state.handlers.published + 1)
+def _published(state: SagaState, event: e.EventPublished) -> SagaState:
+    known = state.handlers
+    withheld = (*known.withheld, event) if state.suspended else known.withheld
+    return _but(state, published=known.published + 1, withheld=withheld)
 
 
 def with_timeout(state: SagaState, name: str, due: datetime | None) -> SagaState:

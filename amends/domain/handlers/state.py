@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from amends.domain.events import JsonObject, SendRequested
+from amends.domain.events import EventPublished, JsonObject, SendRequested
 from amends.domain.value import Value
 
 
@@ -22,4 +22,5 @@ class HandlerState(Value):
     keys: frozenset[tuple[str, str]] = frozenset()
     clashes: frozenset[tuple[str, str]] = frozenset()
     published: int = 0
+    withheld: tuple[EventPublished, ...] = ()  # decided while it was suspended, and sent when it is resumed
     completing: bool = False
