@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from amends.cli import bulk, operating, projecting, reading, travelling
+from amends.cli import bulk, dead, listing, operating, projecting, reading, travelling
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
@@ -103,6 +103,8 @@ app.command()(simulate)
 app.command()(timeline)
 app.command()(whatif)
 app.add_typer(reading.app)
+app.add_typer(listing.app)
+app.add_typer(dead.app, name="dead")
 app.add_typer(travelling.app)
 app.add_typer(operating.app)
 app.add_typer(projecting.app, name="projections")

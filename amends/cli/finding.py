@@ -9,8 +9,10 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.logging import configure
 from amends.infrastructure.ports import SagaRow
 from amends.infrastructure.postgres.store import PostgresStore
+from amends.infrastructure.postgres.views import PostgresViews
 from amends.infrastructure.settings import Settings
-from amends.projections.queries import Queries
+from amends.projections.queries import Queries, find
+from amends.projections.runner import prepare
 
 
 def quiet_settings() -> Settings:
@@ -33,10 +35,20 @@ async def opened_store(settings: Settings) -> AsyncIterator[PostgresStore]:
 @asynccontextmanager
 async def opened_queries() -> AsyncIterator[Queries]:
     """What can be asked about the sagas of the settings in the environment."""
-    async with opened_store(quiet_settings()) as store:
-        yield Queries(store)
+    settings = quiet_settings()
+    async with opened_store(settings) as store, opened_views(settings) as views:
+        yield Queries(store, views)
+
+
+@asynccontextmanager
+async def opened_views(settings: Settings) -> AsyncIterator[PostgresViews]:
+    """The views of these settings, which are made where they are missing."""
+    async with Servers(settings) as servers:
+        await prepare(servers.database_url, settings.namespace)
+        async with PostgresViews.open(servers.database_url, settings.namespace) as views:
+            yield views
 
 
 async def find_saga(store: PostgresStore, named: str) -> SagaRow:
     """The saga of this id or key. Raises `SagaNotFound`, `SeveralSagas`."""
-    return await Queries(store).find(named)
+    return await find(store, named)

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from amends.cli.durations import duration
 from amends.cli.finding import find_saga, opened_store, quiet_settings
+from amends.cli.listing import After, Limit, show_page, timers_table
 from amends.cli.running import execute
 from amends.client import Client
 from amends.domain.evolve import fold
@@ -123,9 +124,21 @@ def migrate(
 
 
 @app.command()
-def timers(saga: Id, as_json: AsJson = False) -> None:
-    """What a saga will be woken by, and when."""
-    execute(_timers(saga, as_json))
+def timers(
+    saga: Annotated[
+        str, typer.Argument(metavar="[ID]", help="A saga's id or key; left out: all sagas.")
+    ] = "",
+    of_type: Annotated[str, typer.Option("--type", help="Of all sagas: only those of this type.")] = "",
+    limit: Limit = 50,
+    after: After = "",
+    as_json: AsJson = False,
+) -> None:
+    """What a saga will be woken by, and when; or all timers, those first that fall due first."""
+    if saga:
+        execute(_timers(saga, as_json))
+    else:
+        filters = {"saga": of_type or None}
+        show_page(lambda queries: queries.timers(filters, after, limit), timers_table, as_json)
 
 
 @app.command()

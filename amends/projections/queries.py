@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from amends.domain.errors import AmendsError, UnreadableEvent
@@ -11,7 +12,9 @@ from amends.domain.events import JsonObject
 from amends.domain.evolve import fold
 from amends.domain.history import Recorded
 from amends.infrastructure.ports import SagaRow, Which
+from amends.projections.dead_letters import LetterNotFound
 from amends.projections.histories import EVERY, Histories
+from amends.projections.paging import DEAD_LETTERS, SAGAS, STUCK, TIMERS, Page, Views, page, plain
 from amends.projections.story import standing, story, unreadable
 from amends.projections.travel.facts import Change, changes, facts
 from amends.projections.travel.moments import Moment, Past, as_of
@@ -28,28 +31,15 @@ class SeveralSagas(AmendsError):
 
 
 class Queries:
-    """Answers from the event store. A saga is named by its id, or by its business key."""
+    """Answers from the event store, and lists from the views. A saga is named by its id, or by its business key."""
 
-    def __init__(self, store: Histories) -> None:
+    def __init__(self, store: Histories, views: Views) -> None:
         self._store = store
+        self._views = views
 
     async def find(self, named: str) -> SagaRow:
         """The saga of this id or key. Raises `SagaNotFound`, `SeveralSagas`."""
-        try:
-            rows = await self._store.saga_rows(saga_id=UUID(named))
-        except ValueError:
-            rows = await self._store.saga_rows(key=named)
-        if not rows:
-            raise SagaNotFound(
-                f"expected the id or key of a saga, got {named!r}; there is none such in this namespace. A saga is "
-                "known once a worker has taken its start event"
-            )
-        if len(rows) > 1:
-            ids = ", ".join(f"{row.saga_id} ({row.saga})" for row in rows)
-            raise SeveralSagas(
-                f"expected one saga of the key {named!r}, got several: {ids}; name one by its id"
-            )
-        return rows[0]
+        return await find(self._store, named)
 
     async def recorded(self, named: str) -> list[Recorded]:
         """The history of a saga. Raises `SagaNotFound`, `SeveralSagas`, `UnreadableEvent`."""
@@ -127,7 +117,53 @@ class Queries:
         """How many sagas were where at an instant."""
         return await census(self._store, when, which, progress)
 
+    async def sagas(self, filters: Mapping[str, Any], after: str = "", limit: int = 50) -> Page:
+        """Sagas, latest start first. Filters `saga`, `definition`, `status`, `key`, `older_than` (since its start).
+
+        This and the other lists raise `ImpossibleFilter`, `BadCursor`, `CursorOfAnotherQuery`.
+        """
+        return await page(self._views, SAGAS, filters, after, limit)
+
+    async def stuck(self, filters: Mapping[str, Any], after: str = "", limit: int = 50) -> Page:
+        """Unfinished sagas, stalest first, each with the reason why it stands and the command that would help.
+
+        Filters `saga`, `definition`, `reason`, `older_than` (since it stands).
+        """
+        return await page(self._views, STUCK, filters, after, limit)
+
+    async def timers(self, filters: Mapping[str, Any], after: str = "", limit: int = 50) -> Page:
+        """Timers of all sagas, those first that fall due first; filter `saga`."""
+        return await page(self._views, TIMERS, filters, after, limit)
+
+    async def dead_letters(self, filters: Mapping[str, Any], after: str = "", limit: int = 50) -> Page:
+        """Messages that could not be handled, latest first; filters `saga`, `subject`, `older_than`."""
+        return await page(self._views, DEAD_LETTERS, filters, after, limit)
+
+    async def dead_letter(self, message_id: str) -> JsonObject:
+        """One message that could not be handled, with all that is known of it. Raises `LetterNotFound`."""
+        found = await self._views.rows("dead_letter", {"message_id": message_id})
+        if not found:
+            raise LetterNotFound(message_id)
+        return plain(found[0])
+
 
 def state_as_json(past: Past) -> JsonObject:
     """A state with its version."""
     return {"version": past.version, **facts(past.state)}
+
+
+async def find(store: Histories, named: str) -> SagaRow:
+    """The saga of this id or key. Raises `SagaNotFound`, `SeveralSagas`."""
+    try:
+        rows = await store.saga_rows(saga_id=UUID(named))
+    except ValueError:
+        rows = await store.saga_rows(key=named)
+    if not rows:
+        raise SagaNotFound(
+            f"expected the id or key of a saga, got {named!r}; there is none such in this namespace. A saga is "
+            "known once a worker has taken its start event"
+        )
+    if len(rows) > 1:
+        ids = ", ".join(f"{row.saga_id} ({row.saga})" for row in rows)
+        raise SeveralSagas(f"expected one saga of the key {named!r}, got several: {ids}; name one by its id")
+    return rows[0]

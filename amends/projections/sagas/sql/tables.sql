@@ -34,5 +34,7 @@ CREATE TABLE sagas (
 )
 WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX sagas_key ON sagas (key);
+-- Lists show the latest first, a page at a time.
+CREATE INDEX sagas_started ON sagas (started, saga_id);
 CREATE INDEX sagas_updated ON sagas (updated);
 CREATE INDEX sagas_unfinished ON sagas (stuck_since) WHERE stuck <> '';

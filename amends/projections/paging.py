@@ -1,0 +1,146 @@
+"""Lists a page at a time: filters that can be, and cursors that belong to their list and filters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from amends.domain.errors import AmendsError
+from amends.domain.events import JsonObject
+from amends.domain.state import Status
+from amends.projections.sagas.standing import REASONS
+
+MOST: Final = 1000
+"""Rows that a page has at most."""
+
+
+class ImpossibleFilter(AmendsError):
+    """A filter that nothing can match: a status or a reason that there is not, or a page of no rows."""
+
+
+class BadCursor(AmendsError):
+    """A page cursor is not one that was handed out."""
+
+
+class CursorOfAnotherQuery(AmendsError):
+    """A page cursor was handed out for another list, or for other filters."""
+
+
+class Views(Protocol):
+    """The SQL views, as the lists need them."""
+
+    async def rows(self, query: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What the statement of this name yields."""
+        ...
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list: the statement that it is read by, and the columns that say where in it a row stands."""
+
+    query: str
+    place: tuple[str, ...]
+    filters: tuple[str, ...]
+
+
+SAGAS: Final = Listing("sagas", ("started", "saga_id"), ("saga", "definition", "status", "key", "older_than"))
+STUCK: Final = Listing("stuck", ("since", "saga_id"), ("saga", "definition", "reason", "older_than"))
+TIMERS: Final = Listing("timers", ("due", "saga_id", "kind", "step", "name"), ("saga",))
+DEAD_LETTERS: Final = Listing("dead_letters", ("at", "message_id"), ("saga", "subject", "older_than"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows as JSON; `next` is where the following page begins, empty after the last.
+
+    `behind` is how many events the view does not show yet, None where it is no projection.
+    """
+
+    rows: Sequence[JsonObject]
+    next: str
+    behind: int | None
+
+    def as_json(self) -> JsonObject:
+        return {"rows": list(self.rows), "next": self.next, "behind": self.behind}
+
+
+async def page(
+    views: Views, listing: Listing, filters: Mapping[str, Any], after: str = "", limit: int = 50
+) -> Page:
+    """A page of the list. Raises `ImpossibleFilter`, `BadCursor`, `CursorOfAnotherQuery`."""
+    _check(filters, limit)
+    wanted = {name: filters.get(name) for name in listing.filters}
+    place = _read_cursor(listing, wanted, after) if after else [None] * len(listing.place)
+    places = {f"after_{name}": value for name, value in zip(listing.place, place, strict=True)}
+    # One row more than asked for tells whether there is another page.
+    rows = await views.rows(listing.query, {**wanted, **places, "limit": limit + 1})
+    more = len(rows) > limit
+    shown = [plain(row) for row in rows[:limit]]
+    behind = (
+        max((row.pop("behind") or 0 for row in shown), default=0) if rows and "behind" in rows[0] else None
+    )
+    return Page(shown, _cursor(listing, wanted, shown[-1]) if more else "", behind)
+
+
+def plain(row: Mapping[str, Any]) -> JsonObject:
+    """A row of a view as JSON."""
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _check(filters: Mapping[str, Any], limit: int) -> None:
+    if not 1 <= limit <= MOST:
+        raise ImpossibleFilter(f"expected a page of 1 to {MOST} rows, got {limit}")
+    known = {"status": [str(status) for status in Status], "reason": list(REASONS)}
+    for name, values in known.items():
+        came = filters.get(name)
+        if came is not None and came not in values:
+            raise ImpossibleFilter(f"expected {name} to be one of {', '.join(values)}; got {came!r}")
+    if filters.get("definition") is not None and not filters.get("saga"):
+        raise ImpossibleFilter("expected a type with the version, such as order@1; got the version alone")
+
+
+def _cursor(listing: Listing, wanted: Mapping[str, Any], last: JsonObject) -> str:
+    place = [str(last[name]) for name in listing.place]
+    digest = _digest(listing.query, wanted)
+    body = json.dumps([digest, place, _digest(digest, place)])
+    return urlsafe_b64encode(body.encode()).decode().rstrip("=")
+
+
+def _read_cursor(listing: Listing, wanted: Mapping[str, Any], cursor: str) -> list[str]:
+    place: list[str] = []
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        digest, place, proof = json.loads(urlsafe_b64decode(padded.encode("ascii")))
+    except (ValueError, TypeError):  # no base 64, no JSON, or no list of three
+        digest, proof = "", ""
+    if proof != _digest(digest, place):
+        raise BadCursor(f"expected a cursor as the page before gave it, got {cursor!r}")
+    if digest != _digest(listing.query, wanted):
+        raise CursorOfAnotherQuery(
+            f"expected a cursor of this list with these filters ({_told(wanted)}), got one of another; "
+            "begin with the first page, without a cursor"
+        )
+    return place
+
+
+def _digest(query: str, facts: Any) -> str:
+    text = json.dumps([query, facts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _told(wanted: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in wanted.items() if value is not None) or "none"
