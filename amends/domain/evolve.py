@@ -131,7 +131,7 @@ def _passed_over(state: SagaState, event: e.CompensationPassedOver) -> SagaState
 
 
 def _compensation_reopened(state: SagaState, event: e.CompensationReopened) -> SagaState:
-    return _with_step(state, state.step(event.step).but(owed=True, passed_over=False))
+    return _with_step(state, state.step(event.step).but(owed=True, passed_over=False, by_hand=False))
 
 
 def _taken_for_answer(state: SagaState, event: e.EventTakenForAnswer) -> SagaState:

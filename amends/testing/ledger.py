@@ -246,7 +246,7 @@ class Ledger:
         for line in (step.lines[event.direction], step.lines[Direction.CLOSE]):
             line.due = line.awaiting = None
         if event.direction is Direction.COMPENSATE:
-            step.by_hand = True
+            step.by_hand, step.reopened = True, False
             return
         round_ = step.forward.rounds[-1]
         round_.succeeded = event.outcome == "succeeded"
@@ -286,7 +286,7 @@ class Ledger:
             case e.EventTakenForAnswer():
                 self.came = self.came | {event.cause}
             case e.CompensationReopened():
-                step.reopened, step.passed_over = True, False
+                step.reopened, step.passed_over, step.by_hand = True, False, False
             case e.WaitTimedOut():
                 step.wait_due = None
             case e.WaitParked():
