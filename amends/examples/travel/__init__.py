@@ -1,0 +1,7 @@
+"""A trip: a flight and a hotel side by side, then a car; each vendor has little to give."""
+
+from amends.examples.travel.saga import Travel, TravelInOrder
+from amends.examples.travel.services import cars, flights, hotels
+from amends.examples.travel.vendors import TravelByVendorsRules
+
+__all__ = ["Travel", "TravelByVendorsRules", "TravelInOrder", "cars", "flights", "hotels"]
