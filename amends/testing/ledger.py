@@ -45,6 +45,7 @@ class Line:
     due: datetime | None = None
     awaiting: tuple[int, int] | None = None  # round and attempt
     stopped: bool = False  # its timer was cancelled: a person must come
+    anew: bool = False  # it waits for a declared delay to be asked in a new round
 
     def fork(self) -> Line:
         """The same, in objects of its own."""
@@ -163,6 +164,13 @@ class Ledger:
         due += [step.wait_due for step in self.steps.values() if step.wait_due]
         due += self.timeouts.values() if self.status == "running" else ()
         return min([*due, *([self.deadline] if self.deadline else [])], default=None)
+
+    @property
+    def rests(self) -> bool:
+        """It only waits, perhaps for days, to ask again what was rejected."""
+        due = [line for step in self.steps.values() for line in step.lines.values() if line.due]
+        waits = any(step.waits for step in self.steps.values())
+        return self.status == "running" and bool(due) and all(line.anew for line in due) and not waits
 
     @property
     def stopped(self) -> bool:
@@ -308,7 +316,7 @@ class Ledger:
                 if line.awaiting == (event.round, event.attempt):
                     line.due = line.awaiting = None
             case e.RetryScheduled():
-                line.due, line.awaiting, line.stopped = event.due, None, False
+                line.due, line.awaiting, line.stopped, line.anew = event.due, None, False, event.anew
             case e.CommandParked() if event.stops:
                 line.due, line.stopped = None, True
             case e.ContradictionFound():
@@ -323,6 +331,7 @@ class Ledger:
             step.reopened = step.reopened and event.direction is not Direction.COMPENSATE
         line.rounds[-1].attempts[event.attempt] = event.expires
         line.due, line.awaiting, line.stopped = event.expires, (event.round, event.attempt), False
+        line.anew = False
         if event.direction is Direction.CLOSE:
             step.forward.due = None
 

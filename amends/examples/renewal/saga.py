@@ -55,10 +55,13 @@ class Renewal(Saga[RenewalDue], name="renewal", version=1, key=("subscription_id
         why = f"{self.start.plan} could not be provisioned; {self.start.old_plan} was kept"
         return ReviewWanted(subscription_id=self.start.subscription_id, why=why)
 
+    # An operator may have skipped the charge; then there is nothing to send.
     @step
-    def send_receipt(self) -> SendReceipt:
-        receipt = self.reply(Renewal.charge).receipt
-        return SendReceipt(subscription_id=self.start.subscription_id, receipt=receipt)
+    def send_receipt(self) -> SendReceipt | None:
+        charged = self.reply(Renewal.charge, default=None)
+        if charged is None:
+            return None
+        return SendReceipt(subscription_id=self.start.subscription_id, receipt=charged.receipt)
 
 
 class Cancellation(

@@ -10,6 +10,7 @@ from typing import Final
 from amends.domain.handlers.definition import AnyDefinition
 from amends.infrastructure.chance import Dice
 from amends.process_managers.registry import Registry
+from amends.testing.ledger import Ledger
 from amends.testing.services import ServiceDatabase
 from amends.testing.simulation.faults import EVERY, Chance, Fault, Trouble
 from amends.testing.simulation.people import People
@@ -227,7 +228,7 @@ class Simulation:
     def _is_settled(self) -> bool:
         return (
             not (self._occasions or self._restarts or self.people.resuming)
-            and all(record.ledger.status in _FINAL for record in self.watch.records.values())
+            and all(_is_done(record.ledger) for record in self.watch.records.values())
             and self.broker.is_handled
             and self._is_published
         )
@@ -237,7 +238,7 @@ class Simulation:
         return self.store.is_published and self.database.is_published
 
     def _unsettled(self) -> str:
-        open_ = [record.name for record in self.watch.records.values() if record.ledger.status not in _FINAL]
+        open_ = [record.name for record in self.watch.records.values() if not _is_done(record.ledger)]
         return ", ".join(open_) or "messages that nobody handles"
 
     def _end(self) -> None:
@@ -253,3 +254,8 @@ class Simulation:
 
 
 _FINAL: Final = ("completed", "compensated", "failed")
+
+
+def _is_done(ledger: Ledger) -> bool:
+    """It is over, or it asks again in some days, which nobody here waits for."""
+    return ledger.status in _FINAL or ledger.rests
