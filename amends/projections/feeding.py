@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from amends.domain.errors import UnreadableEvent
 from amends.infrastructure.ports import Clock
@@ -78,7 +77,7 @@ class Feeding:
         self._probe("committed")
 
 
-def _decoded(rows: Sequence[tuple[int, UUID, int, str, bytes]]) -> tuple[list[Logged], str]:
+def _decoded(rows: Sequence[tuple[int, str, int, str, bytes]]) -> tuple[list[Logged], str]:
     """The events up to the first that this program is too old for, and what is to be said of that one."""
     events: list[Logged] = []
     try:

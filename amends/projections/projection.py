@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeAlias
-from uuid import UUID
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from amends.domain.errors import UnreadableEvent
 from amends.domain.events import EVENT_TYPES, JsonObject
 from amends.domain.history import UPCASTERS
 
 Columns: TypeAlias = dict[str, list[Any]]
-States: TypeAlias = Mapping[UUID, str]
+States: TypeAlias = Mapping[str, str]
 
 UNREADABLE: Final = "unreadable"
 """The type that stands for an event whose bytes are no JSON object; its data says why, as `reason`."""
@@ -27,7 +26,7 @@ class Logged(NamedTuple):
     """
 
     position: int
-    saga_id: UUID
+    saga_id: str
     version: int
     type: str
     data: JsonObject
@@ -60,11 +59,10 @@ class Projection(Protocol):
         ...
 
 
-def logged(position: int, saga_id: UUID, version: int, topic: str, stored: bytes) -> Logged:
+def logged(position: int, saga_id: str, version: int, topic: str, stored: bytes) -> Logged:
     """The event in these stored bytes. Raises `UnreadableEvent` where it is of a type that is not known here yet."""
-    name, _, schema = topic.partition(":")
-    kind = EVENT_TYPES.get(name)
-    if kind is None or not schema.isdigit() or int(schema) > kind.schema_version:
+    name, schema, newest = _parsed(topic)
+    if schema > newest:
         raise UnreadableEvent(
             f"saga {saga_id}, version {version}: expected an event type that this version of Amends knows, got "
             f"{topic!r}; it was written by a newer version: upgrade this program"
@@ -73,13 +71,21 @@ def logged(position: int, saga_id: UUID, version: int, topic: str, stored: bytes
         stored = stored.replace(b"\\u0000", b"\\ufffd")
     try:
         data: JsonObject = from_json(stored)
-        for each in range(int(schema), kind.schema_version):
+        for each in range(schema, newest):
             data = UPCASTERS[name, each](data)
     except (ValueError, KeyError) as error:
         return Logged(position, saga_id, version, UNREADABLE, {"reason": f"{topic}: {error}"})
     return Logged(position, saga_id, version, name, data)
 
 
+@cache
+def _parsed(topic: str) -> tuple[str, int, int]:
+    """Name and schema version, and the newest that is known here; 0 for a type that is not."""
+    name, _, schema = topic.partition(":")
+    kind = EVENT_TYPES.get(name)
+    return name, int(schema) if schema.isdigit() else 1, kind.schema_version if kind else 0
+
+
 def dumps(state: JsonObject | list[JsonObject]) -> str:
     """JSON as text, the same for what is equal."""
-    return json.dumps(state, ensure_ascii=False, separators=(",", ":"))
+    return to_json(state).decode()

@@ -92,5 +92,5 @@ def _stored() -> list[tuple[int, Any, int, str, bytes]]:
     found = []
     for position, (saga_id, event) in enumerate(mingled(sagas(8)), start=1):
         [recorded] = aggregates.setdefault(saga_id, SagaAggregate(saga_id)).append([event])
-        found.append((position, saga_id, recorded.originator_version, recorded.topic, recorded.stored))
+        found.append((position, str(saga_id), recorded.originator_version, recorded.topic, recorded.stored))
     return found

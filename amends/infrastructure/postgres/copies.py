@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -82,13 +81,11 @@ class Copies:
         """Of copies that are being built: name, events taken in, events left, events per second, seconds left."""
         return await self._query("progress", {"names": list(names)})
 
-    async def read(
-        self, after: int, until: int | None, limit: int
-    ) -> list[tuple[int, UUID, int, str, bytes]]:
+    async def read(self, after: int, until: int | None, limit: int) -> list[tuple[int, str, int, str, bytes]]:
         """Events in the order of commits."""
         return await self._query("read", {"after": after, "until": until, "limit": limit})
 
-    async def states(self, copy: Copy, package: str, saga_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    async def states(self, copy: Copy, package: str, saga_ids: Collection[str]) -> Mapping[str, str]:
         """Where the fold of these sagas stands."""
         found = await self._execute(fill(package, "load", copy=self._tables(copy)), {"ids": list(saga_ids)})
         return dict(found)

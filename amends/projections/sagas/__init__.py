@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
-from uuid import UUID
 
 from pydantic_core import from_json
 
@@ -23,7 +22,7 @@ class Sagas:
 
     def fold(self, states: States, events: Sequence[Logged]) -> Sequence[Change]:
         """One row for each saga in the batch, however many of its events are in it."""
-        sagas: dict[UUID, JsonObject] = {}
+        sagas: dict[str, JsonObject] = {}
         for event in events:
             saga = sagas.get(event.saga_id)
             if saga is None:
@@ -34,7 +33,7 @@ class Sagas:
         return [Change("save_sagas", _columns(sagas))]
 
 
-def _columns(sagas: dict[UUID, JsonObject]) -> Columns:
+def _columns(sagas: dict[str, JsonObject]) -> Columns:
     rows = [row(saga) for saga in sagas.values()]
     columns: Columns = {
         name: list(values) for name, values in zip(COLUMNS, zip(*rows, strict=True), strict=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, TypeAlias
-from uuid import UUID
 
 from pydantic_core import from_json
 
@@ -29,6 +27,9 @@ _WAITS: Final = {
     "wait.rejected": "rejected",
     "wait.timed-out": "timed_out",
 }
+Place: TypeAlias = tuple[Any, ...]
+"""Hour, type, version, step, direction, outcome, bucket: a row of the histograms."""
+
 Ended: TypeAlias = tuple[str, str, str, int | None]
 """Step, direction, outcome, and the duration in microseconds where it was measured."""
 
@@ -48,9 +49,8 @@ class Statistics:
 
     def fold(self, states: States, events: Sequence[Logged]) -> Sequence[Change]:
         """What ended, added up; and when what is under way began."""
-        sagas: dict[UUID, JsonObject] = {}
-        counted: Counter[tuple[Any, ...]] = Counter()
-        microseconds: Counter[tuple[Any, ...]] = Counter()
+        sagas: dict[str, JsonObject] = {}
+        totals: dict[Place, tuple[int, int]] = {}
         for event in events:
             saga = sagas.get(event.saga_id)
             if saga is None:
@@ -61,16 +61,11 @@ class Statistics:
             saga["version"] = event.version
             ended = _ended(saga, event)
             if ended is not None:
-                place = (
-                    _hour(event.data["at"]),
-                    saga["saga"],
-                    saga["definition"],
-                    *ended[:3],
-                    _bucket(ended[3]),
-                )
-                counted[place] += 1
-                microseconds[place] += ended[3] or 0
-        return [Change("save_begun", _begun(sagas)), Change("add", _columns(counted, microseconds))]
+                *kind, duration = ended
+                place = (_hour(event.data["at"]), saga["saga"], saga["definition"], *kind, _bucket(duration))
+                count, microseconds = totals.get(place, (0, 0))
+                totals[place] = (count + 1, microseconds + (duration or 0))
+        return [Change("save_begun", _begun(sagas)), Change("add", _columns(totals))]
 
 
 def _ended(saga: JsonObject, event: Logged) -> Ended | None:
@@ -142,12 +137,12 @@ def _bucket(duration: int | None) -> int | None:
     return math.ceil(math.log(duration / _SHORTEST) / _GROWTH) if duration > _SHORTEST else 0
 
 
-def _begun(sagas: dict[UUID, JsonObject]) -> Columns:
+def _begun(sagas: dict[str, JsonObject]) -> Columns:
     return {"ids": list(sagas), "states": [dumps(saga) for saga in sagas.values()]}
 
 
-def _columns(counted: Counter[tuple[Any, ...]], microseconds: Counter[tuple[Any, ...]]) -> Columns:
+def _columns(totals: dict[Place, tuple[int, int]]) -> Columns:
     names = ("hours", "sagas", "definitions", "steps", "directions", "outcomes", "buckets")
-    columns: Columns = {name: [place[at] for place in counted] for at, name in enumerate(names)}
-    totals = [microseconds[place] for place in counted]
-    return {**columns, "counts": list(counted.values()), "microseconds": totals}
+    columns: Columns = {name: [place[at] for place in totals] for at, name in enumerate(names)}
+    counts, microseconds = [count for count, _ in totals.values()], [total for _, total in totals.values()]
+    return {**columns, "counts": counts, "microseconds": microseconds}

@@ -1,2 +1,2 @@
 -- Where the fold of these sagas stands.
-SELECT saga_id, state FROM {copy}.sagas WHERE saga_id = ANY (%(ids)b::uuid[])
+SELECT saga_id::text, state FROM {copy}.sagas WHERE saga_id = ANY (%(ids)b::text[]::uuid[])

@@ -12,7 +12,7 @@ SELECT
     string_to_array(left_to_undo, chr(31)), waits::jsonb, next_due::timestamptz, stuck, stuck_since::timestamptz,
     stuck_step, stuck_direction, started_by, trace, state
 FROM unnest(
-    %(ids)b::uuid[], %(sagas)b::text[], %(definitions)b::integer[], %(keys)b::text[], %(statuses)b::text[],
+    %(ids)b::text[]::uuid[], %(sagas)b::text[], %(definitions)b::integer[], %(keys)b::text[], %(statuses)b::text[],
     %(versions)b::bigint[], %(started)b::text[], %(updated)b::text[], %(ended)b::text[], %(deadlines)b::text[],
     %(deadlines_passed)b::text[], %(reasons)b::text[], %(suspended)b::text[], %(cancelled)b::text[],
     %(contradictions)b::integer[], %(attempts)b::integer[], %(last_errors)b::text[], %(last_errors_at)b::text[],

@@ -1,0 +1,188 @@
+"""How fast the views are made anew, and how far they are behind while sagas run.
+
+`python benchmarks/projections.py [--events N] [--seconds S]`: everything on this machine, servers of its own.
+First a store of N events of finished sagas, written by COPY, out of which all views are built anew by one process: its
+rate and its peak memory. Then 200 sagas a second for S seconds: how long after its commit each event is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import psycopg
+from psycopg import sql
+
+from amends import Settings
+from amends.domain import events as e
+from amends.domain.history import record
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.postgres.store import migrate_store
+from amends.projections.catalogue import PROJECTIONS
+from amends.projections.runner import Runner, prepare
+
+NAMESPACE = "bench"
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+STEPS = ("reserve_inventory", "charge_payment", "create_shipment", "send_notification")
+CONCURRENT = 200
+RATE = 200
+MEGABYTE = 1024 if sys.platform == "linux" else 1024 * 1024
+
+
+def history(number: int) -> Iterator[e.SagaEvent]:
+    """An order with four steps: ten events."""
+    began = AT + timedelta(milliseconds=5 * number)
+    facts: dict[str, Any] = {
+        "by": "worker-1",
+        "trace": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    }
+    order = {"order_id": f"o-{number}", "customer": "good", "sku": "lamp", "quantity": 1, "total": "9.90"}
+    yield e.SagaStarted(
+        at=began, cause=f"m-{number}", saga="order", definition=1, namespace=NAMESPACE, key=f"o-{number}",
+        subject="orders.placed", start=order, deadline=began + timedelta(days=1), **facts,
+    )  # fmt: skip
+    for place, step in enumerate(STEPS):
+        at = began + timedelta(milliseconds=40 * place)
+        command = UUID(int=number * 10 + place)
+        yield e.CommandRecorded(
+            at=at, cause=f"m-{number}", step=step, command_id=command, key=command, subject=f"service.{step}",
+            reply_subject=f"service.{step}.done", payload=order, expires=at + timedelta(seconds=30), **facts,
+        )  # fmt: skip
+        answered = at + timedelta(milliseconds=20 + number % 13)
+        yield e.CommandSucceeded(
+            at=answered, cause=str(command), step=step, reply={"id": f"x-{number}"}, **facts
+        )
+    yield e.SagaCompleted(at=began + timedelta(milliseconds=200), cause=f"m-{number}", **facts)
+
+
+def rows(number: int) -> list[tuple[UUID, int, str, bytes]]:
+    """The stored events of one saga."""
+    saga_id, previous, found = uuid5(NAMESPACE_URL, str(number)), "", []
+    for version, event in enumerate(history(number), start=1):
+        recorded = record(saga_id, version, previous, event)
+        previous = recorded.digest
+        found.append((saga_id, version, recorded.topic, recorded.stored))
+    return found
+
+
+async def fill(url: str, count: int) -> int:
+    """Write so many events, those of a few hundred sagas at a time taking turns."""
+    written = 0
+    copy = "COPY bench.events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT binary)"
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        async with connection.cursor().copy(copy) as copying:
+            copying.set_types(["uuid", "int8", "text", "bytea"])
+            while written < count:
+                first = written // 10
+                for events in zip(*(rows(first + n) for n in range(CONCURRENT)), strict=True):
+                    for event in events:
+                        await copying.write_row(event)
+                    written += len(events)
+        await connection.commit()
+        await connection.set_autocommit(True)
+        await connection.execute("VACUUM ANALYZE bench.events")
+    return written
+
+
+async def build(url: str, name: str) -> None:
+    """What runs in the process that is measured."""
+    await Runner(url, name, batch_size=5000).rebuild([each.name for each in PROJECTIONS])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    print(f"{peak:.0f}")
+
+
+async def rebuilt(url: str) -> tuple[float, float]:
+    """Seconds, and the peak memory in megabytes, of a process that builds all views anew."""
+    began = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, "--build", url, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    return time.perf_counter() - began, float(said)
+
+
+async def lag(url: str, seconds: int) -> list[float]:
+    """How long after its commit each batch of events was shown, while 200 sagas a second run."""
+    ends: list[tuple[float, int]] = []
+    late: list[float] = []
+    async with (
+        Runner(url, NAMESPACE).running(),
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as writer,
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as reader,
+    ):
+        await reader.execute(sql.SQL("LISTEN {}").format(sql.Identifier(f"{NAMESPACE}.views")))
+        watching = asyncio.create_task(watch(reader, url, ends, late))
+        began, number = time.perf_counter(), 10_000_000
+        while time.perf_counter() - began < seconds:
+            batch = [event for n in range(10) for event in rows(number + n)]
+            number += 10
+            async with writer.transaction():
+                cursor = writer.cursor()
+                await cursor.executemany(
+                    "INSERT INTO bench.events (originator_id, originator_version, topic, state)"
+                    " VALUES (%s, %s, %s, %s)",
+                    batch,
+                )
+                await writer.execute("SELECT pg_notify('bench.events', '')")
+                head = await (
+                    await writer.execute("SELECT max(notification_id) FROM bench.events")
+                ).fetchone()
+            assert head is not None
+            ends.append((time.perf_counter(), head[0]))
+            await asyncio.sleep(max(0.0, began + (number - 10_000_000) / RATE - time.perf_counter()))
+        async with asyncio.timeout(30):
+            while ends:  # noqa: ASYNC110 - told by `watch`, which has more to do
+                await asyncio.sleep(0.01)
+        watching.cancel()
+    return late
+
+
+async def watch(
+    reader: psycopg.AsyncConnection, url: str, ends: list[tuple[float, int]], late: list[float]
+) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        async for _ in reader.notifies():
+            found = await connection.execute(
+                "SELECT min(position) FROM bench.projections WHERE state = 'live'"
+            )
+            [(position,)] = await found.fetchall()
+            while ends and ends[0][1] <= position:
+                late.append(time.perf_counter() - ends.pop(0)[0])
+
+
+async def main(events: int, seconds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with Servers(Settings(data_dir=Path(folder))) as servers:
+            url = servers.database_url
+            await migrate_store(url, NAMESPACE)
+            await prepare(url, NAMESPACE)
+            began = time.perf_counter()
+            written = await fill(url, events)
+            print(f"{written:,} events written in {time.perf_counter() - began:.1f} s")
+            took, peak = await rebuilt(url)
+            print(
+                f"all views built anew: {written / took:,.0f} events/s ({took:.1f} s), peak memory {peak:.0f} MB"
+            )
+            late = sorted(await lag(url, seconds))
+            p99 = statistics.quantiles(late, n=100)[98]
+            p50 = statistics.median(late)
+            print(f"live, {RATE} sagas/s for {seconds} s: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--build", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    asyncio.run(build(given.build, NAMESPACE) if given.build else main(given.events, given.seconds))
