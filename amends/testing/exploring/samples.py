@@ -32,9 +32,8 @@ def samples(kind: type[BaseModel]) -> Sequence[JsonObject]:
     and optional fields. Raises `NoSample`.
     """
     schema = kind.model_json_schema()
-    every = _samples(schema, schema.get("$defs", {}), frozenset())
     made: dict[str, JsonObject] = {}
-    for sample in every:
+    for sample in _Maker(schema.get("$defs", {})).samples(schema):
         try:
             message = kind.model_validate_json(json.dumps(sample))
         except ValidationError as error:
@@ -49,100 +48,94 @@ def samples(kind: type[BaseModel]) -> Sequence[JsonObject]:
     return list(made.values())
 
 
-_Defs = Mapping[str, Any]
+class _Maker:
+    """Makes values for JSON schemas; `defs` are those that others refer to, `inside` those being made."""
 
+    def __init__(self, defs: Mapping[str, JsonObject], inside: frozenset[str] = frozenset()) -> None:
+        self._defs = defs
+        self._inside = inside
 
-def _samples(schema: JsonObject, defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    """The first is the plainest; the others differ from it in one choice each."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return [] if name in inside else _samples(defs[name], defs, inside | {name})
-    if "const" in schema:
-        return [schema["const"]]
-    if "enum" in schema:
-        return list(schema["enum"])
-    for one_of in ("anyOf", "oneOf"):
-        if one_of in schema:
-            return _of_any(schema[one_of], defs, inside)
-    if "allOf" in schema:
-        return _samples(
-            {**schema["allOf"][0], **{k: v for k, v in schema.items() if k != "allOf"}}, defs, inside
+    def samples(self, schema: JsonObject) -> list[Any]:
+        """The first is the plainest; the others differ from it in one choice each."""
+        if "$ref" in schema:
+            return self._of_reference(_name(schema))
+        if "const" in schema:
+            return [schema["const"]]
+        if "enum" in schema:
+            return list(schema["enum"])
+        options: list[JsonObject] = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or []
+        if options:
+            return self._of_any(options)
+        match schema.get("type"):
+            case "object":
+                return self._of_object(schema)
+            case "array":
+                return self._of_array(schema)
+            case other:
+                return _PLAIN.get(str(other), _string)(schema)
+
+    def _of_reference(self, name: str) -> list[Any]:
+        if name in self._inside:
+            return []  # a message may hold others like itself, but need not
+        return _Maker(self._defs, self._inside | {name}).samples(self._defs[name])
+
+    def _of_any(self, options: Sequence[JsonObject]) -> list[Any]:
+        """A number that may be written as text is one choice; a message or nothing are two."""
+        if {option.get("type") for option in options} == {"number", "string"}:
+            return self.samples(options[0])
+        return [sample for option in options for sample in self.samples(option)]
+
+    def _of_object(self, schema: JsonObject) -> list[Any]:
+        properties: JsonObject = schema.get("properties", {})
+        fields: dict[str, list[Any]] = {}
+        for name, field in properties.items():
+            given = [field["default"]] if "default" in field else []
+            if given or name in schema.get("required", ()):
+                fields[name] = [*given, *(each for each in self.samples(field) if each not in given)]
+        plain = {name: choices[0] for name, choices in fields.items() if choices}
+        return [plain, *self._variations(plain, fields, properties)]
+
+    def _variations(
+        self, plain: JsonObject, fields: Mapping[str, list[Any]], properties: JsonObject
+    ) -> Iterator[JsonObject]:
+        for name, choices in fields.items():
+            if self._is_choice(properties[name]):
+                yield from ({**plain, name: choice} for choice in choices[1:])
+
+    def _is_choice(self, schema: JsonObject) -> bool:
+        """Not a mere default beside a made-up value of the same kind."""
+        if "$ref" in schema:
+            return self._is_choice(self._defs[_name(schema)])
+        nullable = any(option.get("type") == "null" for option in schema.get("anyOf", ()))
+        return (
+            nullable or "enum" in schema or "oneOf" in schema or schema.get("type") in ("boolean", "object")
         )
-    return _TYPES.get(schema.get("type", "string"), _of_string)(schema, defs, inside)
+
+    def _of_array(self, schema: JsonObject) -> list[Any]:
+        items = self.samples(schema.get("items", {}))
+        return [items[:1] * max(1, schema.get("minItems", 0))]
 
 
-def _of_any(options: Sequence[JsonObject], defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    """A number that may be written as text is one choice, and so is a message or nothing two."""
-    kinds = {option.get("type") for option in options}
-    if kinds == {"number", "string"}:
-        return _samples(options[0], defs, inside)
-    return [sample for option in options for sample in _samples(option, defs, inside)]
+def _name(schema: JsonObject) -> str:
+    return str(schema["$ref"]).rpartition("/")[2]
 
 
-def _of_object(schema: JsonObject, defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    required = set(schema.get("required", ()))
-    fields: dict[str, list[Any]] = {}
-    for name, field in schema.get("properties", {}).items():
-        given = [field["default"]] if "default" in field else []
-        if name in required or given:
-            fields[name] = [*given, *(s for s in _samples(field, defs, inside) if s not in given)]
-    plain = {name: choices[0] for name, choices in fields.items() if choices}
-    return [plain, *_variations(plain, fields, schema.get("properties", {}), defs)]
-
-
-def _variations(
-    plain: JsonObject, fields: Mapping[str, list[Any]], schemas: JsonObject, defs: _Defs
-) -> Iterator[JsonObject]:
-    for name, choices in fields.items():
-        if _is_choice(schemas[name], defs):
-            yield from ({**plain, name: choice} for choice in choices[1:])
-
-
-def _is_choice(schema: JsonObject, defs: _Defs) -> bool:
-    """Not a mere default beside a made-up value of the same kind."""
-    if "$ref" in schema:
-        return _is_choice(defs[schema["$ref"].rpartition("/")[2]], defs)
-    options = schema.get("anyOf") or schema.get("oneOf") or ()
-    nullable = any(option.get("type") == "null" for option in options)
-    return "enum" in schema or schema.get("type") in ("boolean", "object") or nullable or "oneOf" in schema
-
-
-def _of_array(schema: JsonObject, defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    items = _samples(schema.get("items", {}), defs, inside)
-    count = max(1, schema.get("minItems", 0))
-    return [items[:1] * count] if items else [[]]
-
-
-def _of_number(schema: JsonObject, defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    del defs, inside
+def _number(schema: JsonObject) -> list[Any]:
     low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    return [low if high is None or low <= high else high]
+    high = schema.get("maximum", schema.get("exclusiveMaximum", low))
+    return [min(low, high)]
 
 
-def _of_string(schema: JsonObject, defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    del defs, inside
+def _string(schema: JsonObject) -> list[Any]:
     if "format" in schema:
         return [_FORMATS.get(schema["format"], "text")]
     return ["text".ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]]
 
 
-def _of_boolean(schema: JsonObject, defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    del schema, defs, inside
-    return [False, True]
-
-
-def _of_null(schema: JsonObject, defs: _Defs, inside: frozenset[str]) -> list[Any]:
-    del schema, defs, inside
-    return [None]
-
-
-_TYPES: Final[Mapping[str, Callable[[JsonObject, _Defs, frozenset[str]], list[Any]]]] = {
-    "object": _of_object,
-    "array": _of_array,
-    "integer": _of_number,
-    "number": _of_number,
-    "string": _of_string,
-    "boolean": _of_boolean,
-    "null": _of_null,
+_PLAIN: Final[Mapping[str, Callable[[JsonObject], list[Any]]]] = {
+    "integer": _number,
+    "number": _number,
+    "string": _string,
+    "boolean": lambda _: [False, True],
+    "null": lambda _: [None],
 }
