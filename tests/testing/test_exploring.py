@@ -90,6 +90,23 @@ def test_equal_states_are_merged_so_that_branches_add_up_instead_of_multiplying(
     assert three < 3 * two
 
 
+def test_a_trace_tells_which_choice_of_a_start_event_leads_there() -> None:
+    class Asked(Event, subject="shop.asked"):
+        order_id: str
+        gift: bool = False
+
+    class Gifts(Saga[Asked], name="gifts", version=1, key="order_id"):
+        @step
+        def pay(self) -> Pay:
+            if self.start.gift:
+                raise ValueError("who pays for a gift?")
+            return Pay(order_id=self.key)
+
+    (problem,) = explore(Gifts.definition).problems
+    assert problem.what == "ValueError: who pays for a gift?"
+    assert [str(move) for move, _ in problem.trace] == ["shop.asked starts it with gift=true"]
+
+
 class NeedsReply(Saga[Went], name="needs-reply", version=1, key="order_id"):
     @step
     def pay(self) -> Pay:

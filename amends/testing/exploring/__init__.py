@@ -18,7 +18,7 @@ from amends.testing.exploring.explorer import Decide, Explorer, Node, Problem, P
 from amends.testing.exploring.likeness import bounded
 from amends.testing.exploring.moves import Move, doing
 from amends.testing.exploring.purity import NotPure, called_twice
-from amends.testing.exploring.samples import NoSample, samples
+from amends.testing.exploring.samples import NoSample, choices
 from amends.testing.exploring.verdict import dead_ends, no_way_out, rounds_without_end
 
 __all__ = ["Exploration", "Move", "NoSample", "Node", "NotPure", "Problem", "TooLarge", "explore"]
@@ -62,8 +62,8 @@ def explore(
     problems: list[Problem] = []
     chains = Chains()
     explored = called_twice(bounded(definition))
-    for subject, start in _starts(definition, starts):
-        explorer = Explorer(explored, subject, start, decide)
+    for subject, said, start in _starts(definition, starts):
+        explorer = Explorer(explored, subject, start, decide, said)
         explorer.run(progress, limit)
         explorers.append(explorer)
         problems += explorer.problems or _unsettled(explorer.nodes)
@@ -80,16 +80,16 @@ def explore(
     )
 
 
-def _starts(definition: AnyDefinition, given: Sequence[JsonObject]) -> Iterator[tuple[str, JsonObject]]:
-    """Each start event, with its subject."""
+def _starts(definition: AnyDefinition, given: Sequence[JsonObject]) -> Iterator[tuple[str, str, JsonObject]]:
+    """Each start event, with its subject and what is special about it."""
     kinds: Sequence[type[Event]]
     if isinstance(definition, Definition):
         kinds = (definition.start,)
     else:
         kinds = tuple(each.event for each in definition.starts)
     for kind in kinds[:1] if given else kinds:
-        for start in given or samples(kind):
-            yield kind.subject, start
+        for said, start in [("", each) for each in given] or choices(kind):
+            yield kind.subject, said, start
 
 
 def _unsettled(nodes: Sequence[Node]) -> Iterator[Problem]:

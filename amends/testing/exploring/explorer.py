@@ -94,10 +94,18 @@ class Problem:
 
 
 class Explorer:
-    """Explores one definition from one start event. `decide` is the core's; a test can give a broken one."""
+    """Explores one definition from one start event, of which `said` tells what is special.
+
+    `decide` is the core's; a test can give a broken one.
+    """
 
     def __init__(
-        self, definition: AnyDefinition, subject: str, start: JsonObject, decide: Decide = take_turn
+        self,
+        definition: AnyDefinition,
+        subject: str,
+        start: JsonObject,
+        decide: Decide = take_turn,
+        said: str = "",
     ) -> None:
         self.nodes: list[Node] = []
         self.problems: list[Problem] = []
@@ -105,6 +113,7 @@ class Explorer:
         self.turned_back: list[tuple[Move, Sequence[e.SagaEvent], Node]] = []
         self._definition = definition
         self._decide = decide
+        self._said = said
         self._moves = Moves(definition)
         self._known: dict[Hashable, Node] = {}
         self._waiting: deque[Node] = deque()
@@ -114,7 +123,7 @@ class Explorer:
 
     def run(self, progress: Progress, limit: int) -> None:
         """Explore until nothing new turns up, or something goes wrong. Raises `TooLarge` beyond `limit` states."""
-        self._follow(None, Move(f"{self._start.subject} starts it", self._start, None))
+        self._follow(None, Move(f"{self._start.subject} starts it{self._said}", self._start, None))
         while self._waiting and not self.problems:
             node = self._waiting.popleft()
             for move in self._moves.of(node.state):

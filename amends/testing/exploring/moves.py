@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic_core import to_json
 
@@ -18,8 +18,11 @@ from amends.domain.messages import Event
 from amends.domain.state import Attempt, Line, SagaState, Status, StepState, Wait
 from amends.domain.wire import Direction, Outcome
 from amends.testing.exploring.likeness import OUTSIDE, plan_of
-from amends.testing.exploring.samples import samples
+from amends.testing.exploring.samples import choices
 from amends.testing.exploring.timers import NOW, SOON, Kind, Timer, with_timers
+
+_Bodies: TypeAlias = Sequence[tuple[str, bytes]]
+"""Samples of a message, each with what it differs in from the first."""
 
 _WHAT: Final = {Direction.FORWARD: "{}", Direction.COMPENSATE: "undoing {}", Direction.CLOSE: "closing {}"}
 
@@ -121,8 +124,8 @@ class Moves:
             yield from self._told(state, step, direction, foreign, Outcome.SUCCEEDED)
             yield from self._told(state, step, direction, foreign, Outcome.REJECTED)
             return
-        for body in self._replies[round_.subject]:
-            yield _reply(state, step, direction, round_.last, Outcome.SUCCEEDED, body)
+        for said, body in self._replies[round_.subject]:
+            yield _reply(state, step, direction, round_.last, Outcome.SUCCEEDED, body, said)
         yield _reply(state, step, direction, round_.last, Outcome.REJECTED)
 
     def _told(
@@ -136,9 +139,9 @@ class Moves:
         """A foreign service answers, by an event of its own."""
         for each, meaning in foreign.meanings:
             if meaning is outcome:
-                for body in self._events[each.event.subject]:
+                for said, body in self._events[each.event.subject]:
                     event = self._arrival(each.event.subject, body)
-                    yield Move(str(outcome), event, state, step.name, direction)
+                    yield Move(f"{outcome}{said}", event, state, step.name, direction)
 
     def _early(self, plan: Definition, state: SagaState) -> Iterator[Move]:
         """Events that come before the step that waits for them."""
@@ -152,9 +155,9 @@ class Moves:
         """Each event, unless one like it is kept already."""
         kept = {(each.subject, to_json(each.event)) for each in state.kept}
         for subject in subjects:
-            for body in self._events[subject]:
+            for said, body in self._events[subject]:
                 if (subject, body) not in kept:
-                    yield Move(f"{subject} comes", self._arrival(subject, body), state, step)
+                    yield Move(f"{subject} comes{said}", self._arrival(subject, body), state, step)
 
     def _of_handlers(self, state: SagaState) -> Iterator[Move]:
         """What calls the handlers of a process manager: events, each kind once, and timeouts."""
@@ -163,10 +166,10 @@ class Moves:
         for name in state.handlers.timeouts:
             yield _time(state, Timer(Kind.TIMEOUT, name), f"timeout {name}")
         for subject, bodies in self._outside.items():
-            for number, body in enumerate(bodies):
+            for number, (said, body) in enumerate(bodies):
                 identity = f"{OUTSIDE}{subject}/{number}"
                 if identity not in state.handlers.handled:
-                    yield Move(f"{subject} comes", Arrival(identity, subject, body), state)
+                    yield Move(f"{subject} comes{said}", Arrival(identity, subject, body), state)
 
     def _of_saga(self, plan: Definition, state: SagaState) -> Iterator[Move]:
         if state.deadline_due is not None:
@@ -189,10 +192,11 @@ def _reply(
     attempt: Attempt,
     outcome: Outcome,
     body: bytes = b"{}",
+    said: str = "",
 ) -> Move:
     reason = "" if outcome is Outcome.SUCCEEDED else "no"
     given = Reply(f"{attempt.command_id}/{outcome}", attempt.command_id, outcome, body, reason=reason)
-    return Move(str(outcome), given, state, step.name, direction)
+    return Move(f"{outcome}{said}", given, state, step.name, direction)
 
 
 def _may_wake(plan: Definition, step: StepState) -> bool:
@@ -218,7 +222,7 @@ def _commands(definition: AnyDefinition) -> set[type[AnyCommand]]:
     return {command for asking in askings for command in asking.commands}
 
 
-def _outside(definition: AnyDefinition) -> Mapping[str, Sequence[bytes]]:
+def _outside(definition: AnyDefinition) -> Mapping[str, _Bodies]:
     """The events that come to a process manager by themselves, and not as answers."""
     if isinstance(definition, Definition):
         return {}
@@ -227,5 +231,5 @@ def _outside(definition: AnyDefinition) -> Mapping[str, Sequence[bytes]]:
     return {subject: _bodies(event) for subject, event in heard.items() if subject not in answers}
 
 
-def _bodies(kind: type[Event]) -> list[bytes]:
-    return [to_json(body) for body in samples(kind)]
+def _bodies(kind: type[Event]) -> _Bodies:
+    return [(said, to_json(body)) for said, body in choices(kind)]

@@ -48,6 +48,17 @@ def samples(kind: type[BaseModel]) -> Sequence[JsonObject]:
     return list(made.values())
 
 
+def choices(kind: type[BaseModel]) -> Sequence[tuple[str, JsonObject]]:
+    """The samples, each with what it differs in from the first: nothing, or ` with gift=true`. Raises `NoSample`."""
+    first, *others = samples(kind)
+    return [("", first), *((_difference(first, other), other) for other in others)]
+
+
+def _difference(first: JsonObject, other: JsonObject) -> str:
+    changed = {name: value for name, value in other.items() if first.get(name) != value}
+    return " with " + ", ".join(f"{name}={json.dumps(value)}" for name, value in changed.items())
+
+
 class _Maker:
     """Makes values for JSON schemas; `defs` are those that others refer to, `inside` those being made."""
 

@@ -241,8 +241,9 @@ class Scenario:
 
     def _check_invariants(self) -> None:
         __tracebackhide__ = True
-        plan = plan_of(self._definition, self.state)
-        if broken := invariants.of_history(plan, self.history):
+        state, history = self.state, self.history
+        broken = invariants.of_history(plan_of(self._definition, state), history)
+        if broken := [*broken, *invariants.of_wake_up(state, history)]:
             raise self._failed("that the invariants hold", "; ".join(broken))
 
     def _commands_open(self) -> str:
