@@ -93,22 +93,25 @@ class Copies:
     async def change(
         self, copy: Copy, package: str, statement: str, columns: Mapping[str, list[Any]]
     ) -> None:
-        """Run a statement of the projection."""
-        await self._execute(fill(package, statement, copy=self._tables(copy)), columns)
+        """Run a statement of the projection; within `transaction`, which sends it on before the answer has come."""
+        cursor = self._connection.cursor(binary=True)
+        await cursor.execute(fill(package, statement, copy=self._tables(copy)), columns)
 
     async def advance(self, copy: Copy, position: int, events: int, busy: timedelta) -> None:
-        """Move it on, in the transaction of what it shows now. Raises Interrupted where it is not ours any more."""
+        """Move it on, within the `transaction` of what it shows now. Raises Interrupted where it is not ours."""
         facts = {
             **self._named(copy), "state": copy.state, "expected": copy.position, "position": position,
             "events": events, "busy": busy, "channel": channel(self._namespace),
         }  # fmt: skip
-        if not await self._query("advance", facts):
+        cursor = self._connection.cursor(binary=True)
+        await cursor.execute(fill(QUERIES, "advance", schema=self._namespace), facts)
+        if not await cursor.fetchall():
             raise Interrupted(f"copy {copy.number} of projection {copy.name!r} was moved on by another")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
-        """What the body does is done together, or not at all."""
-        async with self._connection.transaction():
+        """What the body does is done together, or not at all; in few round trips."""
+        async with self._connection.pipeline(), self._connection.transaction():
             yield
 
     @asynccontextmanager

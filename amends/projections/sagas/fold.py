@@ -198,7 +198,7 @@ def _passed_over(saga: Saga, event: JsonObject) -> None:
 def _compensation_reopened(saga: Saga, event: JsonObject) -> None:
     step = _step(saga, event)
     step["owed"] = True
-    forget(step, "passed_over")
+    forget(step, "passed_over", "by_hand")
 
 
 def _migrated(saga: Saga, event: JsonObject) -> None:
@@ -221,11 +221,17 @@ def _settled_by_hand(saga: Saga, event: JsonObject) -> None:
         line["error"] = event["reason"]
 
 
+def _times_out(saga: Saga, event: JsonObject) -> bool:
+    """Whether what the event calls a step is a timeout that a handler asked for."""
+    name = event["step"]
+    return name in saga["timeouts"] and name not in saga["steps"] and saga["status"] == RUNNING
+
+
 def _timer_rescheduled(saga: Saga, event: JsonObject) -> None:
     if not event.get("step"):
         saga["deadline"] = event["due"]
         return
-    if event["step"] in saga["timeouts"]:
+    if _times_out(saga, event):
         saga["timeouts"][event["step"]]["due"] = event["due"]
         return
     step = _step(saga, event)
@@ -242,7 +248,7 @@ def _timer_cancelled(saga: Saga, event: JsonObject) -> None:
     if not event.get("step"):
         forget(saga, "deadline")
         return
-    if event["step"] in saga["timeouts"]:
+    if _times_out(saga, event):
         forget(saga["timeouts"], event["step"])
         return
     step = _step(saga, event)
