@@ -195,7 +195,8 @@ class Client(Operating):
     async def act(self, saga_id: UUID, action: Action) -> None:
         """Do this to the saga: here where that needs no definition, else in a worker that holds its version.
 
-        Raises `ActionRefused`, and `VersionNotHeld` where no such worker is running.
+        Raises `ActionRefused`, and `VersionNotHeld` where no such worker is running; `NoAnswer` where one is and does
+        not answer: then the same action again is safe.
         """
         action = replace(action, by=action.by or operator(self._settings))
         try:

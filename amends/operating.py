@@ -23,6 +23,22 @@ from amends.domain.inputs import (
 )
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.clock import fresh_name
+from amends.process_managers.choosing import Choice
+
+__all__ = [
+    "Abandon",
+    "Cancel",
+    "Choice",
+    "Migrate",
+    "Operating",
+    "Release",
+    "Reschedule",
+    "Resume",
+    "Retry",
+    "Settle",
+    "Skip",
+    "Suspend",
+]
 
 
 class Operating(ABC):

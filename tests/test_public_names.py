@@ -27,6 +27,10 @@ PUBLIC = {
         "compensate", "complete", "on", "on_rejected", "on_timeout", "publish", "send", "starts", "step", "timeout",
         "wait_for",
     },
+    "amends.operating": {
+        "Abandon", "Cancel", "Choice", "Migrate", "Operating", "Release", "Reschedule", "Resume", "Retry",
+        "Settle", "Skip", "Suspend",
+    },
     "amends.participant": {"Failed", "Participant", "Rejected", "Tx"},
     "amends.testing": {"Asked", "BadScript", "SagaTest", "Scenario"},
 }  # fmt: skip

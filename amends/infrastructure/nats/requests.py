@@ -14,12 +14,15 @@ from amends.domain.errors import AmendsError
 from amends.infrastructure.nats.connection import Broker
 
 _LOG: Final = logging.getLogger("amends.nats")
-_ANSWERS_WITHIN: Final = 10.0
 _TRIES: Final = 3
 
 
 class NobodyAnswers(AmendsError):
-    """No program that could answer is connected, or none did in time."""
+    """No program that could answer is connected; nothing was done."""
+
+
+class NoAnswer(AmendsError):
+    """A program that could answer is connected, and did not in time; what was asked for may be done or not."""
 
 
 @asynccontextmanager
@@ -45,18 +48,21 @@ async def answering(
                 await subscription.unsubscribe()
 
 
-async def ask(broker: Broker, subject: str, question: bytes) -> bytes:
-    """The answer. A question may be put more than once, and so be answered twice. Raises `NobodyAnswers`."""
+async def ask(broker: Broker, subject: str, question: bytes, *, within: float = 10.0) -> bytes:
+    """The answer. The question is put again where none comes `within` so many seconds, so it may be answered twice.
+
+    Raises `NobodyAnswers`, `NoAnswer`.
+    """
     for _ in range(_TRIES):
         await broker.connected()
         try:
-            message = await broker.client.request(subject, question, timeout=_ANSWERS_WITHIN)
+            message = await broker.client.request(subject, question, timeout=within)
         except errors.NoRespondersError:
             raise NobodyAnswers(f"expected a program that answers on {subject}; none is connected") from None
-        except (TimeoutError, errors.TimeoutError, errors.OutboundBufferLimitError):
+        except (TimeoutError, errors.OutboundBufferLimitError):
             continue
         return message.data
-    raise NobodyAnswers(
-        f"expected an answer on {subject} within {_TRIES * _ANSWERS_WITHIN:g} s; none came, and what was asked for "
-        "may be done or not"
+    raise NoAnswer(
+        f"expected an answer on {subject} within {_TRIES * within:g} s; none came, and what was asked for "
+        "may be done or not. The same request again does nothing twice"
     )
