@@ -166,6 +166,14 @@ def test_a_failure_of_an_attempt_no_longer_awaited_is_recorded_and_changes_nothi
     assert play.sent == ["reserve", "reserve"]
 
 
+def test_a_failure_may_be_followed_by_a_redelivery_that_succeeds() -> None:
+    play = Play()
+    play.fail("reserve")
+    play.succeed("reserve")
+    assert play.sent == ["reserve", "charge"]
+    assert play.state.contradictions == 0
+
+
 def test_a_service_that_asks_for_time_gets_it() -> None:
     play = Play()
     play.fail("reserve", retry_after=500.0)
