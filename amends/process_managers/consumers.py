@@ -22,7 +22,7 @@ def consumer_specs(
     events = wire.stream(namespace, "events")
     specs: list[ConsumerSpec] = []
     for saga in registry.types:
-        starts = start_filter(namespace, registry.newest(saga))
+        starts = start_filter(namespace, saga, shapes)
         replies = reply_filter(namespace, saga, shapes)
         specs.append(ConsumerSpec(events, f"{START}{saga}", starts, deliver=deliver))
         specs.append(ConsumerSpec(events, f"{REPLIES}{saga}", replies, deliver=deliver))

@@ -51,6 +51,18 @@ class Registry:
         """The definition under which new sagas of the type start."""
         return self._held[saga, max(version for name, version in self._held if name == saga)]
 
+    def started_by(self, saga: str, subject: str) -> AnyDefinition:
+        """The newest version held of the type that an event on this subject starts; the newest, where none is.
+
+        An older version may be started by an event that the newest no longer knows, and still hears of it.
+        """
+        versions = [
+            version
+            for (name, version), definition in self._held.items()
+            if name == saga and subject in definition.start_subjects
+        ]
+        return self._held[saga, max(versions)] if versions else self.newest(saga)
+
     def hears(self, saga: str, subject: str) -> tuple[AnyDefinition, Correlation] | None:
         """The newest version held of the type that listens to events on this subject, and how they find sagas."""
         return self._heard.get((saga, subject))
@@ -64,9 +76,15 @@ class Registry:
         return [definition.shape() for definition in self._held.values()]
 
 
-def start_filter(namespace: str, definition: AnyDefinition) -> tuple[str, ...]:
-    """The subjects that start sagas of this type."""
-    return tuple(event_subject(namespace, subject) for subject in definition.start_subjects)
+def start_filter(namespace: str, saga: str, shapes: Iterable[JsonObject]) -> tuple[str, ...]:
+    """The subjects that start sagas of this type, in any version that was ever recorded."""
+    subjects = {
+        subject
+        for shape in shapes
+        if shape["saga"] == saga
+        for subject in [shape["start"], *(each["subject"] for each in shape.get("starts", ()))]
+    }
+    return tuple(sorted(event_subject(namespace, subject) for subject in subjects))
 
 
 def reply_filter(namespace: str, saga: str, shapes: Iterable[JsonObject]) -> tuple[str, ...]:

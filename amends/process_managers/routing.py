@@ -132,8 +132,9 @@ def _trace(message: Incoming) -> str:
 
 
 def _start(message: Incoming, registry: Registry, namespace: str, saga: str) -> Routed:
-    definition = registry.newest(saga)
-    event = definition.read_start(_subject(message, namespace), message.body)
+    subject = _subject(message, namespace)
+    definition = registry.started_by(saga, subject)
+    event = definition.read_start(subject, message.body)
     key = definition.key_of(event)
     identity = saga_id(namespace, saga, key)
     start = Start(

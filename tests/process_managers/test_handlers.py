@@ -32,6 +32,7 @@ from tests.domain.fulfilment import (
     Fulfilment,
     FulfilmentState,
     Ordered,
+    PaidAhead,
 )
 
 SENT = ["payments.charge", "warehouse.pack"]
@@ -459,6 +460,16 @@ def test_an_event_that_the_version_of_its_saga_does_not_listen_to_is_passed_over
     system.tell(Signed(), "signature-1", {"X-Order": "o1"})
     [passed] = [event for event in system.events() if isinstance(event, e.EventPassedOver)]
     assert "fulfilment@1 does not listen" in passed.reason
+
+
+def test_a_start_event_that_only_an_older_version_knows_is_still_heard(system: System) -> None:
+    system.worker(Fulfilment, Listening, name="both")
+    system.tell(PaidAhead(order_id="o1"), "paid-1")
+    assert system.sent() == ["warehouse.pack"]
+    system.tell(Ordered(order_id="o1"), "start-1")
+    assert "payments.charge" in system.sent()
+    system.tell(Ordered(order_id="o2"), "start-2")
+    assert [event.definition for event in system.events("o2") if isinstance(event, e.SagaStarted)] == [2]
 
 
 # Crashes
