@@ -15,6 +15,7 @@ from amends.cli import bulk, dead, listing, operating, projecting, reading, trav
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
+from amends.cli.doctor import doctor
 from amends.cli.finding import opened_store, quiet_settings
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
@@ -102,6 +103,7 @@ app.command()(check)
 app.command()(simulate)
 app.command()(timeline)
 app.command()(whatif)
+app.command()(doctor)
 app.add_typer(reading.app)
 app.add_typer(listing.app)
 app.add_typer(dead.app, name="dead")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
@@ -57,6 +58,17 @@ async def migrate(conninfo: str, package: str, schema: str) -> None:
                     f"schema {schema!r}: expected migration {migration.version} of {package} to be "
                     f"{migration.name!r}, but {recorded!r} was applied; add files, never rename one"
                 )
+
+
+async def differing(conninfo: str, package: str, schema: str) -> tuple[Sequence[str], Sequence[str]]:
+    """What is wanted and not applied yet, and what was applied and is not known here; nothing is changed."""
+    wanted = {migration.name for migration in read_migrations(package)}
+    async with await AsyncConnection.connect(conninfo) as connection:
+        await connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
+        cursor = await connection.execute("SELECT to_regclass('migrations') IS NULL")
+        missing = await cursor.fetchone()
+        applied = set() if missing and missing[0] else set((await _applied(connection, package)).values())
+    return sorted(wanted - applied), sorted(applied - wanted)
 
 
 def read_migrations(package: str) -> list[Migration]:
