@@ -70,6 +70,12 @@ class Town:
             lambda s: len(s) == len(self.placed) and all(status in FINAL for status in s.values()), seconds
         )
 
+    def kill_nats_with_its_store(self) -> None:
+        """Its store is moved away first: a dying server still writes, and the next one starts soon."""
+        store = self.servers.folder.nats_store
+        store.rename(store.with_name("lost"))
+        kill(self.servers.nats_pid)
+
     async def servers_are_back(self, before: tuple[int | None, int | None]) -> None:
         """Returns when PostgreSQL and NATS, which had these process ids, run again."""
         async with asyncio.timeout(30):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 from pathlib import Path
 
@@ -59,8 +58,7 @@ async def test_nats_killed_and_its_store_deleted_in_the_middle_of_200_sagas(tmp_
     async with town(tmp_path / "data") as place, Worker([Order], place.settings):
         await place.place(200)
         await place.until(lambda s: len(s) == 200)
-        kill(place.servers.nats_pid)
-        shutil.rmtree(place.servers.folder.nats_store)
+        place.kill_nats_with_its_store()
         await place.settled(25)  # before any attempt can have timed out
         await place.check()
 
@@ -84,9 +82,8 @@ async def test_everything_killed_at_once_in_the_middle_of_200_sagas(tmp_path: Pa
         for process in doomed:
             process.kill()
         before = (place.servers.postgres_pid, place.servers.nats_pid)
-        for pid in before:
-            kill(pid)
-        shutil.rmtree(place.servers.folder.nats_store)
+        kill(place.servers.postgres_pid)
+        place.kill_nats_with_its_store()
         for process in doomed:
             await process.wait()
         await place.servers_are_back(before)

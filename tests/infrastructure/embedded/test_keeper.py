@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -110,9 +109,9 @@ async def test_servers_killed_are_back_at_the_same_address(data_dir: Path) -> No
 
         assert before[2]
         assert before[3]
+        servers.folder.nats_store.rename(servers.folder.nats_store.with_name("lost"))
         os.kill(before[2], signal.SIGKILL)
         os.kill(before[3], signal.SIGKILL)
-        shutil.rmtree(servers.folder.nats_store)
         await until(
             lambda: (
                 servers.postgres_pid not in {None, before[2]} and servers.nats_pid not in {None, before[3]}
