@@ -22,8 +22,6 @@ def timers(state: SagaState) -> list[JsonObject]:
     if state.status is Status.RUNNING and not state.handlers.completing:
         found += [_timer(f"timeout {name}", name, due, "") for name, due in state.handlers.timeouts.items()]
     found += [_timer(step.name, step.name, wait.due, wait.parked) for step, wait in state.waits()]
-    if not state.status.final and not state.handlers.completing:
-        found += [_timer(f"timeout {name}", "", due, "") for name, due in state.handlers.timeouts.items()]
     if state.deadline_due:
         found.append(_timer("deadline", "", state.deadline_due, ""))
     if state.suspended:
