@@ -24,6 +24,7 @@ MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
     e.SagaStarted: "started",
     e.CompensationStarted: "compensating",
     e.CommandParked: "parked",
+    e.WaitParked: "parked",
     e.SagaCompleted: "completed",
     e.SagaCompensated: "compensated",
     e.SagaReopened: "reopened",

@@ -204,6 +204,21 @@ async def test_a_saga_hears_the_reply_to_a_command_of_another_type(system: Syste
     assert await system.status("p1", "order") == "completed"
 
 
+async def test_a_wait_that_is_parked_is_told_to_who_follows_sagas(system: System) -> None:
+    class Patient(Saga[Placed], name="patient", version=1, key="order_id"):
+        @step(pivot=True)
+        def reserve(self) -> Reserve:
+            return Reserve(order_id=self.key)
+
+        answer = wait_for(Answered, timeout=MINUTE, key="order_id", on_timeout="park")
+
+    await system.engine(Patient)
+    await system.place("o1")
+    await system.later(seconds=70)
+    (parked,) = [each for each in await system.published("sagas") if each.subject.endswith(".parked")]
+    assert b'"step":"answer"' in parked.body
+
+
 async def test_an_event_that_is_not_what_its_type_says_is_a_dead_letter(system: System) -> None:
     await system.engine(Booking)
     await system.place("o1")
