@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
@@ -57,6 +57,7 @@ async def prepare(database_url: str, namespace: str) -> None:
     await migrate_projections(database_url, namespace)
     async with Copies.open(database_url, namespace) as copies:
         await _ensure(copies, PROJECTIONS)
+        await _ensure_views(copies, {each.name: each for each in PROJECTIONS})
 
 
 class Runner:
@@ -153,6 +154,8 @@ class Runner:
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[_Session]:
         async with Copies.open(self._database_url, self._namespace) as copies:
+            await _ensure(copies, self._projections.values())
+            await _ensure_views(copies, self._projections)
             feeding = Feeding(copies, self._projections, self._clock, self._probe)
             yield _Session(copies, feeding, self._projections, self._batch_size, self._probe)
 
@@ -197,8 +200,7 @@ class _Session:
         self.more = False  # the latest turn left some events for the next
 
     async def look_around(self) -> None:
-        """Make what is missing, take what nobody feeds, drop what nobody needs."""
-        await _ensure(self._copies, self._projections.values())
+        """Take what nobody feeds, drop what nobody needs."""
         for copy in await self._copies.all():
             if (copy.name, copy.number) in self.taken or copy.name not in self._projections:
                 continue
@@ -209,7 +211,6 @@ class _Session:
 
     async def begin_building(self, names: Sequence[str]) -> None:
         """A second copy of each, unless one is being built; those that are, are taken where nobody feeds them."""
-        await _ensure(self._copies, self._projections.values())
         async with self._copies.alone():
             building = {copy.name: copy for copy in await self._copies.all() if copy.state == "building"}
             for name in names:
@@ -273,11 +274,19 @@ async def _ensure(copies: Copies, projections: Collection[Projection]) -> None:
     if not await _missing(copies, projections):
         return
     async with copies.alone():
-        await copies.ensure_views("store", STORE_VIEWS_VERSION, STORE_VIEWS, ["sentence", "audit"])
         for projection, state in await _missing(copies, projections):
-            copy = await copies.make(projection.name, projection.version, projection.package, state)
-            if state == "live":
-                await copies.show(projection.package, ["views"], copy)
+            await copies.make(projection.name, projection.version, projection.package, state)
+
+
+async def _ensure_views(copies: Copies, projections: Mapping[str, Projection]) -> None:
+    """The views are what their `.sql` files say, unless they are of a newer program."""
+    async with copies.alone():
+        await copies.ensure_schema()
+        await copies.show("store", STORE_VIEWS_VERSION, STORE_VIEWS, ["sentence", "audit"])
+        for copy in await copies.all():
+            projection = projections.get(copy.name)
+            if projection and copy.state == "live" and copy.version == projection.version:
+                await copies.show(copy.name, copy.version, projection.package, ["views"], copy)
 
 
 async def _missing(copies: Copies, projections: Collection[Projection]) -> list[tuple[Projection, str]]:

@@ -113,6 +113,20 @@ async def test_a_new_projection_sees_all_history(place: Place) -> None:
     assert [row["count"] for row in rows] == [8]
 
 
+async def test_dropped_views_are_made_again(place: Place) -> None:
+    await write(place, sagas(4))
+    await Runner(place.url, NAMESPACE).catch_up()
+    await place.query("DROP SCHEMA test_views CASCADE")
+    assert len(await place.shown("sagas")) == 4
+    assert len(await place.query("SELECT sentence FROM test_views.audit WHERE type = 'saga.started'")) == 4
+
+
+async def test_views_whose_text_changed_are_made_anew(place: Place) -> None:
+    await place.query("DROP VIEW test_views.dead_letters")
+    await place.query("UPDATE test.projection_views SET digest = 'of an older text' WHERE name = 'store'")
+    assert await place.shown("dead_letters") == []
+
+
 async def test_a_new_version_is_built_beside_the_old_one_and_swapped_in(place: Place) -> None:
     await write(place, sagas(8))
     await Runner(place.url, NAMESPACE).catch_up()

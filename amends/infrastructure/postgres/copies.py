@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -124,6 +125,8 @@ class Copies:
     async def make(self, name: str, version: int, package: str, state: str) -> Copy:
         """Empty tables in a schema of their own; within `alone`."""
         [(number,)] = await self._query("add_copy", {"name": name, "version": version, "state": state})
+        if state == "live":
+            await self._query("forget_views", {"name": name})
         copy = Copy(name, number, version, state, 0)
         schema = sql.Identifier(self._tables(copy))
         await self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
@@ -132,24 +135,29 @@ class Copies:
         await self._connection.execute("RESET search_path")
         return copy
 
-    async def show(self, package: str, statements: Sequence[str], copy: Copy | None = None) -> None:
-        """Make views, of this copy where there is one; within `alone`."""
+    async def show(
+        self, name: str, version: int, package: str, statements: Sequence[str], copy: Copy | None = None
+    ) -> None:
+        """Make a group of views, of this copy where there is one, unless they are the same already, or newer; within
+        `alone`.
+        """
         schemas = {"schema": self._namespace, "views": views(self._namespace)}
         if copy is not None:
             schemas["copy"] = self._tables(copy)
-        for statement in statements:
-            await self._connection.execute(fill(package, statement, **schemas))
+        texts = [fill(package, statement, **schemas) for statement in statements]
+        digest = hashlib.sha256(b"".join(texts)).hexdigest()
+        if await self._query("views_version", {"name": name, "version": version, "digest": digest}):
+            for text in texts:
+                await self._connection.execute(text)
 
-    async def ensure_views(self, name: str, version: int, package: str, statements: Sequence[str]) -> None:
-        """The schema of the views, and those of a group unless a newer version of them is there; within `alone`."""
-        schema = sql.Identifier(views(self._namespace))
-        cursor = await self._connection.execute(
-            "SELECT FROM pg_namespace WHERE nspname = %s", [views(self._namespace)]
-        )
+    async def ensure_schema(self) -> None:
+        """The schema of the views; within `alone`."""
+        name = views(self._namespace)
+        # Asked first, because CREATE SCHEMA IF NOT EXISTS needs a privilege even where the schema exists.
+        cursor = await self._connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name])
         if await cursor.fetchone() is None:
-            await self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-        if await self._query("views_version", {"name": name, "version": version}):
-            await self.show(package, statements)
+            await self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+            await self._query("forget_views", {"name": None})
 
     async def swap(self, copy: Copy, package: str) -> Copy | None:
         """Show this copy in place of the live one, which is returned; None: it has not come so far yet, or readers
@@ -162,7 +170,7 @@ class Copies:
                 if not found:
                     return None
                 await self._query("go_live", self._named(copy))
-                await self.show(package, ["views"], copy)
+                await self.show(copy.name, copy.version, package, ["views"], copy)
         except psycopg.errors.LockNotAvailable:
             return None
         [(number,)] = found
