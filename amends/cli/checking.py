@@ -93,6 +93,10 @@ def _summary(found: Exploration) -> Table:
     table.add_row("explored", f"{found.states:,} states, {found.moves:,} moves between them{events}")
     table.add_row("ends", " or ".join(sorted(found.ends)))
     table.add_row("can park", ", ".join(sorted(found.parks)) or "nowhere")
+    if found.never:
+        table.add_row(
+            "never begun", f"{', '.join(found.never)}: give a start event that leads there, with --input"
+        )
     return table
 
 
@@ -117,6 +121,7 @@ def _facts(definition: AnyDefinition, found: Exploration) -> JsonObject:
         "moves": found.moves,
         "ends": sorted(found.ends),
         "parks": sorted(found.parks),
+        "never": list(found.never),
         "failures": [failure.as_json() for failure in found.failures],
         "problems": [_problem(problem) for problem in found.problems],
     }

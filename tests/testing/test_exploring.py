@@ -154,7 +154,8 @@ def test_a_step_that_some_start_events_skip_is_explored_both_ways() -> None:
     assert found.ends == {"completed", "compensated"}
     found = explore(Maybe.definition, [{"order_id": "o1", "express": False}])
     assert found.ends == {"completed"}
-    assert {f.then for f in found.failures if f.point == "pay"} == {"cannot happen"}
+    assert {f.text() for f in found.failures if f.point == "pay"} == {"cannot happen"}
+    assert found.never == ["pay"]
 
 
 class Answered(Event, subject="host.answered"):

@@ -30,13 +30,17 @@ LIMIT: Final = 200_000
 
 @dataclass(frozen=True)
 class Exploration:
-    """What was found. `states` and `moves` are counted over all `starts`; `parks` names where it can park."""
+    """What was found. `states` and `moves` are counted over all `starts`; `parks` names where it can park.
+
+    `never` are steps that never began: no start event that was tried leads there, so nothing is proven of them.
+    """
 
     starts: int
     states: int
     moves: int
     ends: frozenset[str]
     parks: frozenset[str]
+    never: Sequence[str]
     failures: Sequence[Failure]
     problems: Sequence[Problem]
 
@@ -75,6 +79,7 @@ def explore(
         moves=sum(explorer.moves for explorer in explorers),
         ends=frozenset(str(node.state.status) for node in every if node.final),
         parks=frozenset(place for node in every for place in _parked(node)),
+        never=_never(definition, every),
         failures=chains.table(outline(definition.shape())),
         problems=problems,
     )
@@ -96,6 +101,13 @@ def _unsettled(nodes: Sequence[Node]) -> Iterator[Problem]:
     yield from dead_ends(nodes)
     yield from rounds_without_end(nodes)
     yield from no_way_out(nodes)
+
+
+def _never(definition: AnyDefinition, nodes: Sequence[Node]) -> Sequence[str]:
+    if not isinstance(definition, Definition):
+        return ()
+    begun = {name for node in nodes for name, step in node.state.steps.items() if step.begun}
+    return [step.name for step in definition.steps if step.announces is None and step.name not in begun]
 
 
 def _parked(node: Node) -> Iterator[str]:

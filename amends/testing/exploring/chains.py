@@ -41,7 +41,7 @@ class Chains:
             return row
         chains = self.met.get((row.point, row.cause))
         if chains is None:
-            return replace(row, chain=(), then="cannot happen")
+            return replace(row, chain=(), then="cannot happen", tells="")
         return replace(row, chain=tuple(_rows(design, chains)))
 
     def _chain(self, node: Node) -> Chain:

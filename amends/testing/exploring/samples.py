@@ -60,13 +60,16 @@ def _difference(first: JsonObject, other: JsonObject) -> str:
 
 
 class _Maker:
-    """Makes values for JSON schemas; `defs` are those that others refer to, `inside` those being made."""
+    """Makes values for JSON schemas; `defs` are those that others refer to, `inside` those being made.
+
+    A text is the name of its field, so that no two fields are equal by chance.
+    """
 
     def __init__(self, defs: Mapping[str, JsonObject], inside: frozenset[str] = frozenset()) -> None:
         self._defs = defs
         self._inside = inside
 
-    def samples(self, schema: JsonObject) -> list[Any]:
+    def samples(self, schema: JsonObject, name: str = "text") -> list[Any]:
         """The first is the plainest; the others differ from it in one choice each."""
         if "$ref" in schema:
             return self._of_reference(_name(schema))
@@ -76,25 +79,27 @@ class _Maker:
             return list(schema["enum"])
         options: list[JsonObject] = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or []
         if options:
-            return self._of_any(options)
+            return self._of_any(options, name)
         match schema.get("type"):
             case "object":
                 return self._of_object(schema)
             case "array":
-                return self._of_array(schema)
+                return self._of_array(schema, name)
+            case "string" | None:
+                return _string(schema, name)
             case other:
-                return _PLAIN.get(str(other), _string)(schema)
+                return _PLAIN[str(other)](schema)
 
     def _of_reference(self, name: str) -> list[Any]:
         if name in self._inside:
             return []  # a message may hold others like itself, but need not
         return _Maker(self._defs, self._inside | {name}).samples(self._defs[name])
 
-    def _of_any(self, options: Sequence[JsonObject]) -> list[Any]:
+    def _of_any(self, options: Sequence[JsonObject], name: str) -> list[Any]:
         """A number that may be written as text is one choice; a message or nothing are two."""
         if {option.get("type") for option in options} == {"number", "string"}:
             return self.samples(options[0])
-        return [sample for option in options for sample in self.samples(option)]
+        return [sample for option in options for sample in self.samples(option, name)]
 
     def _of_object(self, schema: JsonObject) -> list[Any]:
         properties: JsonObject = schema.get("properties", {})
@@ -102,7 +107,7 @@ class _Maker:
         for name, field in properties.items():
             given = [field["default"]] if "default" in field else []
             if given or name in schema.get("required", ()):
-                fields[name] = [*given, *(each for each in self.samples(field) if each not in given)]
+                fields[name] = [*given, *(each for each in self.samples(field, name) if each not in given)]
         plain = {name: choices[0] for name, choices in fields.items() if choices}
         return [plain, *self._variations(plain, fields, properties)]
 
@@ -122,8 +127,8 @@ class _Maker:
             nullable or "enum" in schema or "oneOf" in schema or schema.get("type") in ("boolean", "object")
         )
 
-    def _of_array(self, schema: JsonObject) -> list[Any]:
-        items = self.samples(schema.get("items", {}))
+    def _of_array(self, schema: JsonObject, name: str) -> list[Any]:
+        items = self.samples(schema.get("items", {}), name)
         return [items[:1] * max(1, schema.get("minItems", 0))]
 
 
@@ -137,16 +142,15 @@ def _number(schema: JsonObject) -> list[Any]:
     return [min(low, high)]
 
 
-def _string(schema: JsonObject) -> list[Any]:
+def _string(schema: JsonObject, name: str) -> list[Any]:
     if "format" in schema:
-        return [_FORMATS.get(schema["format"], "text")]
-    return ["text".ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]]
+        return [_FORMATS.get(schema["format"], name)]
+    return [name.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]]
 
 
 _PLAIN: Final[Mapping[str, Callable[[JsonObject], list[Any]]]] = {
     "integer": _number,
     "number": _number,
-    "string": _string,
     "boolean": lambda _: [False, True],
     "null": lambda _: [None],
 }
