@@ -13,12 +13,13 @@ from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.messages import Event
 from amends.projections.design.failures import Failure
 from amends.projections.design.outline import outline
+from amends.testing.exploring.calls import Calls
 from amends.testing.exploring.chains import Chains
 from amends.testing.exploring.explorer import Decide, Explorer, Node, Problem, Progress, TooLarge
 from amends.testing.exploring.likeness import bounded
 from amends.testing.exploring.moves import Move, doing
 from amends.testing.exploring.purity import NotPure, called_twice
-from amends.testing.exploring.samples import NoSample, choices
+from amends.testing.exploring.samples import NoSample, alike, choices
 from amends.testing.exploring.verdict import dead_ends, no_way_out, rounds_without_end
 
 __all__ = ["Exploration", "Move", "NoSample", "Node", "NotPure", "Problem", "TooLarge", "explore"]
@@ -59,22 +60,29 @@ def explore(
 ) -> Exploration:
     """Explore a definition from each of these start events; without any, from samples of their types.
 
+    A start event for which every function builds what it built before is not explored again.
     Stops at what is wrong on the shortest way to it. Raises `NoSample` where a message cannot be made up, and
     `TooLarge` where there are more states than `limit` from one start event.
     """
     explorers: list[Explorer] = []
     problems: list[Problem] = []
     chains = Chains()
-    explored = called_twice(bounded(definition))
+    pure = called_twice(bounded(definition))
+    known: list[Calls] = []
+    tried = 0
     for subject, said, start in _starts(definition, starts):
-        explorer = Explorer(explored, subject, start, decide, said)
+        tried += 1
+        if any(calls.same_from(start) for calls in known):
+            continue
+        known.append(Calls(pure))
+        explorer = Explorer(known[-1].watched(), subject, start, decide, said)
         explorer.run(progress, limit)
         explorers.append(explorer)
         problems += explorer.problems or _unsettled(explorer.nodes)
         chains.add(explorer)
     every = [node for explorer in explorers for node in explorer.nodes]
     return Exploration(
-        starts=len(explorers),
+        starts=tried,
         states=len(every),
         moves=sum(explorer.moves for explorer in explorers),
         ends=frozenset(str(node.state.status) for node in every if node.final),
@@ -93,8 +101,12 @@ def _starts(definition: AnyDefinition, given: Sequence[JsonObject]) -> Iterator[
     else:
         kinds = tuple(each.event for each in definition.starts)
     for kind in kinds[:1] if given else kinds:
-        for said, start in [("", each) for each in given] or choices(kind):
+        made = [("", each) for each in given] or list(choices(kind))
+        for said, start in made:
             yield kind.subject, said, start
+        equal = alike(made[0][1])
+        if not given and equal is not None:
+            yield kind.subject, " with all its texts alike", equal
 
 
 def _unsettled(nodes: Sequence[Node]) -> Iterator[Problem]:

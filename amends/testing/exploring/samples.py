@@ -54,6 +54,12 @@ def choices(kind: type[BaseModel]) -> Sequence[tuple[str, JsonObject]]:
     return [("", first), *((_difference(first, other), other) for other in others)]
 
 
+def alike(sample: JsonObject) -> JsonObject | None:
+    """The same message with all its made-up texts equal; None: it has no two."""
+    texts = [name for name, value in sample.items() if value == name]
+    return {**sample, **dict.fromkeys(texts, "text")} if len(texts) > 1 else None
+
+
 def _difference(first: JsonObject, other: JsonObject) -> str:
     changed = {name: value for name, value in other.items() if first.get(name) != value}
     return " with " + ", ".join(f"{name}={json.dumps(value)}" for name, value in changed.items())
