@@ -10,7 +10,6 @@ from typing import Final
 from amends.domain.handlers.definition import AnyDefinition
 from amends.infrastructure.chance import Dice
 from amends.process_managers.registry import Registry
-from amends.testing.ledger import Ledger
 from amends.testing.services import ServiceDatabase
 from amends.testing.simulation.faults import EVERY, Chance, Fault, Trouble
 from amends.testing.simulation.people import People
@@ -25,8 +24,14 @@ from amends.testing.virtual_time import EPOCH
 _TURNS: Final = 100_000
 """More moves than any simulation needs: one that goes on for longer does not settle."""
 
-_PATIENCE: Final = timedelta(days=3)
+_PATIENCE: Final = timedelta(days=30)
 """Virtual time after the last fault in which everything must have settled."""
+
+_STILL: Final = timedelta(hours=2)
+"""Virtual time in which somebody takes up what lies about, where nothing else is to come.
+
+What was committed while the database's clock was ahead seems to be too fresh to be taken up until then.
+"""
 
 _GATE_FIRST: Final = 0.95
 """How often somebody goes on who waits at a gate, rather than time."""
@@ -95,6 +100,7 @@ class Simulation:
             *(f"services-{number}" for number in range(1, self.dice.randint(1, 2) + 1)),
         ]
         self._restarts: dict[str, timedelta] = {}
+        self._still_since = timedelta(0)
         self.people = People(self.stepper, self.registry, self.watch, self.chance)
         self.world = World(self.definitions, "sim", self.chance)
         self._occasions = self.world.occasions(plan.sagas, self.faulty_until * 0.7)
@@ -136,10 +142,13 @@ class Simulation:
         now = self.stepper.loop.now
         if not held and self.chance.calm and self._is_settled():
             return True
-        if now > self.faulty_until + _PATIENCE:
-            self.watch.broken.append(f"it does not settle in {_PATIENCE}: {self._unsettled()}")
+        moments = self._moments()
+        if moments or held:
+            self._still_since = now
+        if now > min(self.faulty_until + _PATIENCE, self._still_since + _STILL):
+            self.watch.broken.append(f"it does not settle: {self._unsettled()}")
             return True
-        moment = self._next_moment(now)
+        moment = self._next_moment(now, moments)
         self.stepper.loop.move_to(moment)
         self._restart_dead(moment)
         self._publish(moment)
@@ -148,8 +157,8 @@ class Simulation:
             self._calm()
         return False
 
-    def _next_moment(self, now: timedelta) -> timedelta:
-        """When the next timer falls due; where that is only somebody looking round, when he will find something."""
+    def _moments(self) -> list[timedelta]:
+        """When something will happen, or should have."""
         waking = (self.broker.next_redelivery(), self.store.next_wake_up)
         moments = [moment - EPOCH for moment in waking if moment is not None]
         moments += [
@@ -159,11 +168,15 @@ class Simulation:
         ]
         if not self.chance.calm:
             moments.append(self.faulty_until)
+        return moments
+
+    def _next_moment(self, now: timedelta, moments: Sequence[timedelta]) -> timedelta:
+        """When the next timer falls due; where that is only somebody looking round, when he will find something."""
         timer = self.stepper.loop.next_timer
         coming = min((moment for moment in moments if moment > now), default=timer or now)
         if timer is None:
             return coming
-        overdue = len(moments) == 0 or min(moments) <= now or not self._is_published
+        overdue = not moments or min(moments) <= now or not self._is_published
         return timer if overdue or coming - timer < _SOON else coming
 
     # What goes wrong
@@ -228,7 +241,7 @@ class Simulation:
     def _is_settled(self) -> bool:
         return (
             not (self._occasions or self._restarts or self.people.resuming)
-            and all(_is_done(record.ledger) for record in self.watch.records.values())
+            and all(record.ledger.status in _FINAL for record in self.watch.records.values())
             and self.broker.is_handled
             and self._is_published
         )
@@ -238,7 +251,7 @@ class Simulation:
         return self.store.is_published and self.database.is_published
 
     def _unsettled(self) -> str:
-        open_ = [record.name for record in self.watch.records.values() if not _is_done(record.ledger)]
+        open_ = [record.name for record in self.watch.records.values() if record.ledger.status not in _FINAL]
         return ", ".join(open_) or "messages that nobody handles"
 
     def _end(self) -> None:
@@ -254,8 +267,3 @@ class Simulation:
 
 
 _FINAL: Final = ("completed", "compensated", "failed")
-
-
-def _is_done(ledger: Ledger) -> bool:
-    """It is over, or it asks again in some days, which nobody here waits for."""
-    return ledger.status in _FINAL or ledger.rests
