@@ -225,6 +225,31 @@ def test_a_foreign_service_answers_by_events_of_its_own(saga_test: SagaTest) -> 
     refused.publish(SoldOut(order_id="o2")).settles("compensated")
 
 
+class GaveUp(Event, subject="trips.gave-up"):
+    order_id: str
+
+
+class Telling(Saga[Placed], name="telling", version=1, key="order_id"):
+    @step
+    def notify(self) -> Notify:
+        return Notify(order_id=self.key)
+
+    @notify.when_rejected
+    def give_up(self) -> GaveUp:
+        return GaveUp(order_id=self.key)
+
+
+def test_what_a_saga_tells_others_is_expected_as_an_event(saga_test: SagaTest) -> None:
+    scenario = saga_test(Telling).start(PLACED)
+    with pytest.raises(AssertionError, match=r"expected the event GaveUp\n +got none"):
+        scenario.expect_event(GaveUp)
+    scenario.expect(Notify).reject("no such address").expect_event(GaveUp, order_id="o1").settles(
+        "compensated"
+    )
+    with pytest.raises(AssertionError, match=r"expected the event GaveUp\n +got trips.gave-up"):
+        scenario.expect_event(GaveUp)  # it was told once
+
+
 def test_a_process_manager_of_handlers_is_played_alike(saga_test: SagaTest) -> None:
     order = OrderPlaced(order_id="o1", customer="c", sku="s", quantity=1, total=Decimal(9), country="CH")
     scenario = saga_test(OrderHandlers).start(order)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Final, Self, TypeVar
+from uuid import UUID
 
 from pydantic_core import to_json
 
 from amends.domain import wire
 from amends.domain.definition import Asking
 from amends.domain.errors import NoReply
+from amends.domain.events import EventPublished
 from amends.domain.evolve import fold
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
 from amends.domain.inputs import Cancel
-from amends.domain.messages import Command, Event
+from amends.domain.messages import Command, Event, Message
 from amends.domain.state import SagaState
 from amends.domain.wire import Direction
 from amends.infrastructure.ports import Incoming, Outgoing
@@ -50,6 +52,7 @@ class Scenario:
         self._key = ""
         self._open: list[Incoming] = []
         self._met: set[str] = set()
+        self._heard: set[UUID] = set()
         self._numbers = count(1)
 
     # What happens
@@ -102,16 +105,32 @@ class Scenario:
     def expect(self, command: type[C], **fields: Any) -> Asked[C]:
         """The saga has sent this command, and no `expect` has met it yet; `fields` are values that it must have."""
         __tracebackhide__ = True
-        wanted = ", ".join((command.__name__, *(f"{name}={value!r}" for name, value in fields.items())))
+        wanted = _shown(command, fields)
         self.said(f"expect {wanted}")
         self._settle()
         for message in self._open:
             asked = self._read(command, message)
-            if asked is not None and all(getattr(asked, name) == value for name, value in fields.items()):
+            if asked is not None and _has(asked, fields):
                 self._open.remove(message)
                 self._met.add(message.headers[wire.IDEMPOTENCY_KEY])
                 return Asked(self, asked, message)
         raise self._failed(f"the command {wanted}", self._commands_open())
+
+    def expect_event(self, event: type[Event], **fields: Any) -> Self:
+        """The saga has published this event, and no `expect_event` has met it yet; `fields` as for `expect`."""
+        __tracebackhide__ = True
+        wanted = _shown(event, fields)
+        self.said(f"expect event {wanted}")
+        self._settle()
+        told = [each.event for each in self.history if isinstance(each.event, EventPublished)]
+        for published in told:
+            if published.message_id not in self._heard and published.subject == event.subject:
+                came = event.model_validate_json(to_json(published.event))
+                if _has(came, fields):
+                    self._heard.add(published.message_id)
+                    return self
+        subjects = ", ".join(published.subject for published in told) or "none"
+        raise self._failed(f"the event {wanted}", subjects)
 
     def expect_nothing(self) -> Self:
         """No command is out that was not met by an `expect`; further attempts of those that were do not count."""
@@ -146,7 +165,7 @@ class Scenario:
     # What can be seen
 
     @property
-    def id(self) -> Any:
+    def id(self) -> UUID:
         """The saga's id."""
         if not self._key:
             raise BadScript("expected start(…) first; nothing has started yet")
@@ -258,6 +277,14 @@ class Scenario:
     def _failed(self, expected: str, came: str) -> AssertionError:
         title = f"{self._definition.name}@{self._definition.version} {self._key}"
         return AssertionError(failure(expected, came, self._script, self.history, title))
+
+
+def _shown(kind: type[Message], fields: Mapping[str, Any]) -> str:
+    return ", ".join((kind.__name__, *(f"{name}={value!r}" for name, value in fields.items())))
+
+
+def _has(message: Message, fields: Mapping[str, Any]) -> bool:
+    return all(getattr(message, name) == value for name, value in fields.items())
 
 
 def _raised(asking: Asking, view: Any) -> str:
