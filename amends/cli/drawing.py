@@ -139,6 +139,8 @@ def _waits_for(wait: dict[str, Any]) -> str:
     if "since" in wait:
         since, until = _moment(wait["since"]), _until(wait)
         return f"an answer to: {doing} (attempt {wait['attempts']}), since {since} and until {until}"
+    if wait["timer_cancelled"]:
+        return f"a person to retry: the next attempt to {doing} was called off ({wait['timer_cancelled']})"
     return f"the time of the next attempt to {doing}, {_until(wait)} ({wait['attempts']} so far)"
 
 

@@ -84,7 +84,7 @@ def test_timers_are_listed_moved_and_cancelled(shell: Shell) -> None:
     [left] = done(shell.amends("timers", "later", "--json")).json
     assert left["timer"] == "fetch"
     done(shell.amends("reschedule", "later", "fetch", "--never", *WHY))
-    assert "for ever (as told on the phone)" in shell.amends("show", "later").words
+    assert "was called off (as told on the phone)" in shell.amends("show", "later").words
     at = shell.amends("reschedule", "later", "fetch", "--at", "2026-01-01T00:00:00", *WHY)
     assert at.status == 0
     wrong = shell.amends("reschedule", "later", "fetch", "--in", "soon", *WHY)
