@@ -29,7 +29,8 @@ from amends.domain.history import record
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import migrate_store
 from amends.projections.catalogue import PROJECTIONS
-from amends.projections.runner import Runner, prepare
+from amends.projections.installing import prepare
+from amends.projections.runner import Runner
 
 NAMESPACE = "bench"
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,8 @@ from amends.infrastructure.ports import SagaRow
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.postgres.views import PostgresViews
 from amends.infrastructure.settings import Settings
+from amends.projections.installing import prepare
 from amends.projections.queries import Queries, find
-from amends.projections.runner import prepare
 
 
 def quiet_settings() -> Settings:

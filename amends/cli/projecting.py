@@ -19,8 +19,8 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.logging import configure
 from amends.infrastructure.settings import Settings
 from amends.projections.catalogue import PROJECTIONS
-from amends.projections.runner import Progress as Built
 from amends.projections.runner import Runner
+from amends.projections.session import Progress as Built
 from amends.projections.status import statuses
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from amends.domain.errors import UnreadableEvent
 from amends.infrastructure.ports import Clock
-from amends.infrastructure.postgres.copies import Copies, Copy
+from amends.infrastructure.postgres.copies import Copies, Copy, Refused
 from amends.projections.projection import Change, Logged, Projection, logged
 
 
@@ -45,7 +45,7 @@ class Feeding:
         failed = dict.fromkeys(group, unreadable) if unreadable and not events else {}
         changes = {} if failed or not events else await self._fold(group, events, failed)
         if changes:
-            await self._commit(changes, events, began)
+            await self._save(changes, events, began, failed)
         return Fed(len(events), len(rows) == limit and not failed, failed)
 
     async def _fold(
@@ -61,6 +61,23 @@ class Feeding:
             except Exception as error:  # noqa: BLE001 - a bug in one projection does not stop the others
                 failed[copy] = f"{type(error).__name__}: {error}"
         return changes
+
+    async def _save(
+        self,
+        changes: Mapping[Copy, Sequence[Change]],
+        events: Sequence[Logged],
+        began: datetime,
+        failed: dict[Copy, str],
+    ) -> None:
+        """All in one transaction; where the database refuses one of them, each by itself."""
+        try:
+            await self._commit(changes, events, began)
+        except Refused as error:
+            if len(changes) == 1:
+                failed |= dict.fromkeys(changes, str(error))
+                return
+            for copy, changed in changes.items():
+                await self._save({copy: changed}, events, began, failed)
 
     async def _commit(
         self, changes: Mapping[Copy, Sequence[Change]], events: Sequence[Logged], began: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amends.domain.events import JsonObject
 from amends.infrastructure.postgres.showing import Showing
-from amends.projections.runner import prepare
+from amends.projections.installing import prepare
 
 
 async def statuses(database_url: str, namespace: str) -> list[JsonObject]:

@@ -15,7 +15,8 @@ from amends.domain.events import SagaEvent
 from amends.domain.history import Recorded
 from amends.infrastructure.ports import Commit
 from amends.infrastructure.postgres.store import PostgresStore, migrate_store
-from amends.projections.runner import Runner, prepare
+from amends.projections.installing import prepare
+from amends.projections.runner import Runner
 from tests.conftest import DatabaseFrom
 from tests.infrastructure.store_data import row
 

@@ -50,6 +50,14 @@ class Broken(Sagas):
         raise ZeroDivisionError("a bug")
 
 
+class Refusing(Sagas):
+    """A projection whose rows the database does not take."""
+
+    def fold(self, states: States, events: Sequence[Logged]) -> Sequence[Change]:
+        [change] = super().fold(states, events)
+        return [change._replace(columns={**change.columns, "started": ["once"] * len(change.columns["ids"])})]
+
+
 async def test_events_are_taken_in_as_they_are_committed(place: Place) -> None:
     async with Runner(place.url, NAMESPACE).running():
         scribe = completed("o1")
@@ -168,6 +176,16 @@ async def test_a_bug_in_one_projection_does_not_stop_the_others(place: Place) ->
     await Runner(place.url, NAMESPACE).catch_up()
     rows = await place.query("SELECT behind, error FROM test_views.projections")
     assert {(row["behind"], row["error"]) for row in rows} == {(0, "")}
+
+
+async def test_rows_that_the_database_refuses_do_not_stop_the_others(place: Place) -> None:
+    others = [each for each in PROJECTIONS if each.name != "sagas"]
+    await write(place, sagas(4))
+    await Runner(place.url, NAMESPACE, [Refusing(), *others]).catch_up()
+    rows = await place.query("SELECT projection, behind, error FROM test_views.projections")
+    shown = {row["projection"]: (row["behind"] == 0, row["error"]) for row in rows}
+    assert 'invalid input syntax for type timestamp with time zone: "once"' in shown["sagas"][1]
+    assert shown["statistics"] == (True, "")
 
 
 async def test_an_event_of_a_newer_program_is_waited_for_and_told(place: Place) -> None:

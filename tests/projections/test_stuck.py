@@ -19,7 +19,8 @@ from psycopg.rows import dict_row
 
 from amends import Client, Settings, Worker
 from amends.infrastructure.embedded import Servers
-from amends.projections.runner import Runner, prepare
+from amends.projections.installing import prepare
+from amends.projections.runner import Runner
 from amends.projections.sagas.standing import REASONS
 from tests.projections.troubles import TROUBLES, Approval, ApprovalAsked, Asked, Trouble, mechanic
 

@@ -27,7 +27,11 @@ _LOCK_TIMEOUT: Final = "1s"
 
 
 class Interrupted(AmendsError):
-    """The database went away, or somebody else moved a copy that was thought to be ours: begin again."""
+    """The database went away or refused, or another moved a copy that was thought to be ours: begin again."""
+
+
+class Refused(AmendsError):
+    """The database does not take what a projection made of the events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +48,29 @@ class Copy:
 class Copies:
     """What a runner does with copies, on a connection of its own: with it, its hold on them ends."""
 
-    def __init__(self, connection: AsyncConnection, namespace: str) -> None:
+    def __init__(self, connection: AsyncConnection, conninfo: str, namespace: str) -> None:
         self._connection = connection
+        self._conninfo = conninfo
         self._namespace = namespace
 
     @classmethod
     @asynccontextmanager
     async def open(cls, database_url: str, namespace: str) -> AsyncGenerator[Copies]:
-        """Connect to a namespace whose tables are there. Raises Interrupted, in the body too."""
+        """Connect. Raises Interrupted, in the body too."""
+        conninfo = with_defaults(database_url)
         try:
             connection = await AsyncConnection.connect(
-                with_defaults(database_url), autocommit=True, application_name="amends projections"
+                conninfo, autocommit=True, application_name="amends projections"
             )
             async with connection:
-                yield cls(connection, namespace)
+                yield cls(connection, conninfo, namespace)
         except psycopg.Error as error:
-            if not (is_transient(error) or isinstance(error, psycopg.InterfaceError)):
-                raise
-            raise Interrupted(f"projections of {namespace}: {error}") from error
+            raise Interrupted(f"the projections of {namespace!r} cannot go on: {error}") from error
+
+    async def migrate(self) -> None:
+        """Make the tables that are needed beside the event store's; several programs may do so at once."""
+        await migrate(self._conninfo, STORE_MIGRATIONS, self._namespace)
+        await migrate(self._conninfo, MIGRATIONS, self._namespace)
 
     async def all(self) -> list[Copy]:
         """Every copy."""
@@ -111,9 +120,14 @@ class Copies:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[None]:
-        """What the body does is done together, or not at all; in few round trips."""
-        async with self._connection.pipeline(), self._connection.transaction():
-            yield
+        """What the body does is done together, or not at all; in few round trips. Raises Refused."""
+        try:
+            async with self._connection.pipeline(), self._connection.transaction():
+                yield
+        except psycopg.Error as error:
+            if self._connection.broken or is_transient(error):
+                raise
+            raise Refused(str(error)) from error
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator[None]:
@@ -201,13 +215,6 @@ class Copies:
         cursor = self._connection.cursor(binary=True)
         await cursor.execute(statement, arguments)
         return await cursor.fetchall() if cursor.description else []
-
-
-async def migrate_projections(database_url: str, namespace: str) -> None:
-    """Make the tables that projections need beside the event store's; several programs may do so at once."""
-    conninfo = with_defaults(database_url)
-    await migrate(conninfo, STORE_MIGRATIONS, namespace)
-    await migrate(conninfo, MIGRATIONS, namespace)
 
 
 def views(namespace: str) -> str:
