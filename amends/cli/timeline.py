@@ -13,7 +13,8 @@ from rich.text import Text
 from amends.cli.finding import opened_queries
 from amends.cli.running import BadInput, execute
 from amends.domain.history import Recorded
-from amends.projections.timeline.chart import Chart, chart
+from amends.projections.timeline.chart import Chart
+from amends.projections.timeline.reading import chart
 from amends.projections.timeline.scale import elapsed
 from amends.projections.timeline.svg import svg
 from amends.projections.timeline.terminal import SIGNS, axis, legend, rows

@@ -75,14 +75,15 @@ def _candidate(target: str) -> AnySaga:
 
 
 def _report(outcome: Outcome) -> RenderableType:
-    same = outcome.examined - outcome.differing - outcome.unreadable
     parts: list[RenderableType] = [
         Text(f"{outcome.candidate} decided {outcome.examined} histories again", style="bold"),
-        Text(f"  {same} would have gone the same"),
+        Text(f"  {outcome.same} would have gone the same"),
         Text(f"  {outcome.differing} would have gone otherwise, {outcome.unexpected} of them unexpectedly"),
     ]
     if outcome.unreadable:
         parts.append(Text(f"  {outcome.unreadable} cannot be read by this version of Amends", "red"))
+    if outcome.migrated:
+        parts.append(Text(f"  {outcome.migrated} were migrated on the way, and are not compared", "yellow"))
     if outcome.differing:
         parts += [Text(), _counts(outcome), Text(), *(_saga(outcome, each) for each in outcome.sagas)]
         left = outcome.differing - len(outcome.sagas)

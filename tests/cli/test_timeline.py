@@ -12,12 +12,16 @@ import pytest
 from rich.console import Console
 
 from amends.cli.timeline import drawn
+from amends.domain import events as e
 from amends.domain.wire import Outcome
-from amends.projections.timeline.chart import chart
+from amends.projections.timeline.reading import DRAW, chart
 from amends.projections.timeline.scale import elapsed, positions
 from amends.projections.timeline.svg import svg
 from tests.cli.conftest import Shell
 from tests.domain.driver import SECOND, T0, Play
+from tests.domain.fulfilment import Fulfilment, Ordered
+from tests.domain.manager_play import Told
+from tests.domain.test_waits import YES, Booking
 
 PAGES = Path(__file__).with_name("timelines")
 MS = timedelta(milliseconds=1)
@@ -134,6 +138,33 @@ def test_a_suspended_saga_and_what_operators_did() -> None:
     [bar] = saga.bars
     assert (bar.kind, bar.begin, bar.end) == ("suspended", T0 + SECOND, T0 + 2 * SECOND)
     assert saga.words == "suspended by ops: an outage; resumed by ops: it is over"
+
+
+def test_the_timeouts_of_handlers_are_waits() -> None:
+    told = Told(Fulfilment, Ordered(order_id="o1"))
+    lanes = {lane.name: lane for lane in chart(told.history).all}
+    [name] = [name for name in lanes if name.startswith("timeout ")]
+    [bar] = lanes[name].bars
+    assert (bar.kind, bar.begin, bar.end) == ("wait", T0, None)
+
+
+def test_a_wait_is_drawn_until_its_event_comes() -> None:
+    play = Play(Booking)
+    play.succeed("reserve")
+    play.now += SECOND
+    play.arrive(YES)
+    lane = chart(play.history).lane("answer")
+    [bar] = lane.bars
+    assert (bar.kind, bar.begin, bar.end, bar.sign) == ("wait", T0, T0 + SECOND, "succeeded")
+    assert lane.words == "waited for hosts.answered or hosts.declined; it came"
+
+
+def test_every_event_that_a_saga_can_end_or_stand_still_by_is_drawn() -> None:
+    silent = {
+        e.EventReceived, e.EventHandled, e.EventPassedOver, e.EventPublished, e.EventTakenForAnswer, e.SendRequested,
+        e.CompletionRequested, e.KeyLearnt,
+    }  # fmt: skip
+    assert set(e.EVENT_TYPES.values()) - set(DRAW) == silent
 
 
 def test_what_is_not_over_goes_on() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from amends import Command, Event, Retry, Saga, step, wait_for
+from amends.domain import events as e
 from amends.domain.history import Recorded, read
 from amends.domain.inputs import Skip
 from amends.infrastructure.memory.store import MemoryStore
@@ -328,6 +329,14 @@ async def test_a_whole_store_is_counted_and_intended_differences_pass() -> None:
         assert (await what_if(store, WithTax.definition, Which(), [pattern])).passed
     assert not (await what_if(store, WithTax.definition, Which(), ["added:*"])).passed
     assert (await what_if(store, TheSame.definition, Which())).as_json()["the_same"] == 1
+
+
+async def test_a_saga_that_was_migrated_is_counted_and_not_compared() -> None:
+    play = Play()
+    moved = e.SagaMigrated(at=play.now, cause="migrate-1", by="anna", reason="a new version", definition=2)
+    play.aggregate.append([moved])
+    found = await what_if(await store_of(play), WithTax.definition, Which())
+    assert (found.examined, found.migrated, found.same, found.passed) == (1, 1, 0, True)
 
 
 async def test_where_nothing_is_recorded_nothing_is_proven() -> None:

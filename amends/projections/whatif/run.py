@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from amends.domain.errors import AmendsError
-from amends.domain.events import JsonObject
+from amends.domain.events import JsonObject, SagaMigrated
 from amends.domain.handlers.definition import AnyDefinition
 from amends.infrastructure.ports import Which
 from amends.projections.histories import Histories, walk
@@ -36,6 +36,7 @@ class Outcome:
     differing: int = 0
     unexpected: int = 0
     unreadable: int = 0
+    migrated: int = 0
     counts: Counter[str] = field(default_factory=Counter[str])
     sagas: list[Comparison] = field(default_factory=list[Comparison])
 
@@ -43,6 +44,11 @@ class Outcome:
     def passed(self) -> bool:
         """Nothing differs that was not expected to."""
         return not self.unexpected and not self.unreadable
+
+    @property
+    def same(self) -> int:
+        """How many would have gone the same."""
+        return self.examined - self.differing - self.unreadable - self.migrated
 
     def surprises(self, comparison: Comparison) -> Iterator[Difference]:
         """Its differences that were not expected."""
@@ -53,10 +59,11 @@ class Outcome:
             "candidate": self.candidate,
             "expected": list(self.expected),
             "examined": self.examined,
-            "the_same": self.examined - self.differing - self.unreadable,
+            "the_same": self.same,
             "differing": self.differing,
             "unexpected": self.unexpected,
             "unreadable": self.unreadable,
+            "migrated": self.migrated,
             "differences": dict(sorted(self.counts.items())),
             "sagas": [
                 {**each.as_json(), "unexpected": any(True for _ in self.surprises(each))}
@@ -76,6 +83,7 @@ async def what_if(
 ) -> Outcome:
     """Decide these histories again by the candidate. `expected` are patterns of differences that are intended.
 
+    A saga that was migrated had two definitions, which no one candidate stands for: it is counted, and not decided.
     Raises `BadExpectation` for a pattern that no difference can match, `NothingRecorded` where there is no history.
     """
     _check(expected)
@@ -84,6 +92,8 @@ async def what_if(
         outcome.examined += 1
         if isinstance(history, Exception):
             outcome.unreadable += 1
+        elif any(isinstance(recorded.event, SagaMigrated) for recorded in history):
+            outcome.migrated += 1
         else:
             _count(outcome, compare(candidate, history), listed)
         progress()
