@@ -43,8 +43,8 @@ async def queries(place: Place, views: PostgresViews) -> Queries:
 
 
 async def placed(place: Place, key: str, *, ago: int = 0, saga: str = "order", done: bool = False) -> None:
-    """A saga that started so many minutes ago."""
-    at = NOW - timedelta(minutes=ago)
+    """A saga that started so many hours ago."""
+    at = NOW - timedelta(hours=ago)
     start = e.SagaStarted(
         at=at, saga=saga, definition=1, namespace="test", key=key, subject="orders.placed", start={}, **BY
     )
@@ -104,8 +104,8 @@ async def test_sagas_are_listed_by_filters(place: Place, queries: Queries) -> No
         ({"saga": "order", "definition": 2}, []),
         ({"status": "completed"}, ["o2"]),
         ({"key": "t1"}, ["t1"]),
-        ({"older_than": timedelta(minutes=5)}, ["o1"]),
-        ({"saga": "order", "status": "running", "older_than": timedelta(minutes=5)}, ["o1"]),
+        ({"older_than": timedelta(hours=5)}, ["o1"]),
+        ({"saga": "order", "status": "running", "older_than": timedelta(hours=5)}, ["o1"]),
     ]
     for filters, expected in wanted:
         assert [row["key"] for row in (await queries.sagas(filters)).rows] == expected, filters
@@ -127,7 +127,7 @@ async def test_what_stands_longest_is_first_with_the_reason_and_what_would_help(
     await placed(place, "done", ago=9, done=True)
     await shown(place)
     assert await through(lambda after, limit: queries.stuck({}, after, limit), "key") == ["o3", "o2", "o1"]
-    [row] = (await queries.stuck({"older_than": timedelta(seconds=150), "saga": "order"})).rows
+    [row] = (await queries.stuck({"older_than": timedelta(hours=2.5), "saga": "order"})).rows
     assert (row["key"], row["step"]) == ("o3", "charge")
     assert row["help"].startswith("amends ")
     assert [r["key"] for r in (await queries.stuck({"reason": row["reason"]})).rows] == ["o3", "o2", "o1"]

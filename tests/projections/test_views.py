@@ -152,6 +152,10 @@ async def test_an_unreadable_event_stops_its_saga_and_no_other(place: Place) -> 
     assert "cannot be read" in rows[0]["last_error"]
     [stuck] = await place.query("SELECT * FROM test_views.stuck WHERE saga_id = %s", broken)
     assert stuck["reason"] == "quarantined"
+    rows = await place.query(
+        "SELECT data, at FROM test_views.audit WHERE saga_id = %s AND version = 2", broken
+    )
+    assert rows == [{"data": {"unreadable": "no JSON"}, "at": None}]
 
 
 async def test_a_role_that_may_only_read(place: Place) -> None:

@@ -28,7 +28,13 @@ SELECT
 FROM {schema}.events AS stored
 CROSS JOIN LATERAL (
     -- NUL characters, which no text here can hold, are shown as the replacement character.
-    SELECT replace(convert_from(stored.state, 'UTF8'), '\u0000', '\ufffd')::jsonb AS body
+    SELECT replace(convert_from(stored.state, 'UTF8'), '\u0000', '\ufffd') AS text
+) AS raw
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN raw.text IS JSON OBJECT AND pg_input_is_valid(raw.text, 'jsonb') THEN raw.text::jsonb
+        ELSE jsonb_build_object('unreadable', raw.text)
+    END AS body
 ) AS event
 LEFT JOIN {schema}.sagas AS saga ON saga.saga_id = stored.originator_id;
 
