@@ -170,4 +170,25 @@ BUGS: Final = (
         "        recorded = await self._batches.answer(messages)\n",
         "Answer and effect commit together; the command is acknowledged after that.",
     ),
+    Bug(
+        "forgets a wait whose sibling was given up",
+        "amends/domain/planning.py",
+        "        if known.begun and not known.decided:\n",
+        "        if known.forward.rounds and not known.decided:\n",
+        "When a sibling is given up, wait steps end at once.",
+    ),
+    Bug(
+        "asks again for ever before a rejection counts",
+        "amends/domain/planning.py",
+        "delays = step.forward.ask_again[len(known.forward.rounds) - 1 :]",
+        "delays = step.forward.ask_again",
+        "A rejection is asked again after the declared delays, and then it counts.",
+    ),
+    Bug(
+        "trusts that a foreign service did nothing after its compensation",
+        "amends/domain/replies.py",
+        "    if foreign and turn.state.status is Status.COMPENSATING and step.compensation.rounds:\n",
+        "    if False:\n",
+        "A late success of a foreign participant opens a new compensation round.",
+    ),
 )
