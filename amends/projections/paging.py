@@ -42,17 +42,23 @@ class Views(Protocol):
 
 @dataclass(frozen=True)
 class Listing:
-    """A list: the statement that it is read by, and the columns that say where in it a row stands."""
+    """A list: the statement that it is read by, and the columns that say where in it a row stands.
+
+    One that `follows` is of a view that takes in events, and may be behind.
+    """
 
     query: str
     place: tuple[str, ...]
     filters: tuple[str, ...]
+    follows: bool = True
 
 
 SAGAS: Final = Listing("sagas", ("started", "saga_id"), ("saga", "definition", "status", "key", "older_than"))
 STUCK: Final = Listing("stuck", ("since", "saga_id"), ("saga", "definition", "reason", "older_than"))
 TIMERS: Final = Listing("timers", ("due", "saga_id", "kind", "step", "name"), ("saga",))
-DEAD_LETTERS: Final = Listing("dead_letters", ("at", "message_id"), ("saga", "subject", "older_than"))
+DEAD_LETTERS: Final = Listing(
+    "dead_letters", ("at", "message_id"), ("saga", "subject", "older_than"), follows=False
+)
 
 
 @dataclass(frozen=True)
@@ -82,10 +88,15 @@ async def page(
     rows = await views.rows(listing.query, {**wanted, **places, "limit": limit + 1})
     more = len(rows) > limit
     shown = [plain(row) for row in rows[:limit]]
-    behind = (
-        max((row.pop("behind") or 0 for row in shown), default=0) if rows and "behind" in rows[0] else None
-    )
+    behind = await _behind(views, shown) if listing.follows else None
     return Page(shown, _cursor(listing, wanted, shown[-1]) if more else "", behind)
+
+
+async def _behind(views: Views, shown: Sequence[JsonObject]) -> int:
+    """How many events are not shown yet: each row says so; where there is none, the view is asked."""
+    if shown:
+        return max(row.pop("behind") or 0 for row in shown)
+    return max((row["behind"] for row in await views.rows("behind", {})), default=0)
 
 
 def plain(row: Mapping[str, Any]) -> JsonObject:

@@ -113,6 +113,7 @@ async def test_sagas_are_listed_by_filters(place: Place, queries: Queries) -> No
 
 async def test_a_list_says_how_many_events_it_does_not_show_yet(place: Place, queries: Queries) -> None:
     await placed(place, "o1")
+    assert (await queries.sagas({})).as_json() == {"rows": [], "next": "", "behind": 2}
     await shown(place)
     await placed(place, "o2")
     page = await queries.sagas({})

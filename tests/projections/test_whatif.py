@@ -9,10 +9,13 @@ import pytest
 
 from amends import Command, Event, Retry, Saga, step, wait_for
 from amends.domain import events as e
+from amends.domain.aggregate import SagaAggregate
 from amends.domain.history import Recorded, read
+from amends.domain.identity import saga_id
 from amends.domain.inputs import Skip
 from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.ports import Commit, SagaRow, Which
+from amends.projections import histories
 from amends.projections.whatif.differences import Comparison, compare
 from amends.projections.whatif.run import BadExpectation, NothingRecorded, what_if
 from amends.testing.virtual_time import VirtualClock, VirtualLoop
@@ -337,6 +340,25 @@ async def test_a_saga_that_was_migrated_is_counted_and_not_compared() -> None:
     play.aggregate.append([moved])
     found = await what_if(await store_of(play), WithTax.definition, Which())
     assert (found.examined, found.migrated, found.same, found.passed) == (1, 1, 0, True)
+
+
+async def test_a_store_is_gone_through_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histories, "BATCH", 2)
+    store = MemoryStore(VirtualClock(VirtualLoop()))
+    sagas = []
+    for number in range(5):
+        aggregate = SagaAggregate(saga_id("test", "order", f"o{number}"))
+        aggregate.append([Play().events[0].model_copy(update={"key": f"o{number}"})])
+        await store.commit(
+            Commit([aggregate], [SagaRow(aggregate.id, "order", 1, f"o{number}", "running", 1, 0, None)])
+        )
+        sagas.append(aggregate.id)
+    seen = [row.saga_id async for row, _ in histories.walk(store)]
+    assert seen == sorted(sagas)
+    told: list[None] = []
+    found = await what_if(store, WithTax.definition, Which(), progress=lambda: told.append(None), listed=3)
+    assert (found.examined, len(told)) == (5, 5)
+    assert (found.differing, len(found.sagas)) == (5, 3), "all are counted, and some told"
 
 
 async def test_where_nothing_is_recorded_nothing_is_proven() -> None:
