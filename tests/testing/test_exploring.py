@@ -35,7 +35,7 @@ from amends.domain import events as e
 from amends.domain.decide import take_turn
 from amends.domain.definition import Definition
 from amends.domain.inputs import Cancel, Reply, Start, Tick
-from amends.domain.wire import Direction
+from amends.domain.wire import Direction, Outcome
 from amends.examples.order import Order
 from amends.projections.design import failures, outline
 from amends.testing.exploring import Exploration, explore
@@ -282,6 +282,50 @@ def test_a_saga_that_nothing_will_ever_wake_is_found() -> None:
     problem = explore(Plain.definition, decide=without_retries).problems[0]
     assert problem.what == "running, and no timer will ever wake it"
     assert str(problem.trace[-1][0]) in ("pay: failed", "pay: no answer")
+
+
+def that_never_parks(*given: Any) -> Any:
+    """A core that tells no person."""
+    turn = take_turn(*given)
+    steps = {
+        name: known.but(compensation=known.compensation.but(parked=False))
+        for name, known in turn.state.steps.items()
+    }
+    turn._state = turn.state.but(steps=steps)
+    return turn
+
+
+def test_a_way_round_and_round_of_which_nobody_is_told_is_found() -> None:
+    problem = explore(branches(1, 1), decide=that_never_parks).problems[0]
+    assert problem.what == "it can go round for ever, and no person is told"
+
+
+def that_hears_no_undoing(*given: Any) -> Any:
+    """A core that passes over what says that something is undone."""
+    definition, saga_id, state, reply, now, by = given
+    if isinstance(reply, Reply) and reply.outcome is Outcome.SUCCEEDED:
+        found = state.find(reply.command_id)
+        if found is not None and found.direction is Direction.COMPENSATE:
+            return take_turn(definition, saga_id, state, Tick(until=state.at), now, by)
+    return take_turn(*given)
+
+
+def test_a_state_from_which_nothing_leads_to_an_end_is_found() -> None:
+    problem = explore(branches(1, 1), decide=that_hears_no_undoing).problems[0]
+    assert problem.what == "from here no answer whatever leads to an end"
+
+
+def test_an_input_that_counts_twice_after_a_crash_is_found() -> None:
+    applied: dict[int, Any] = {}
+
+    def forgetful(*given: Any) -> Any:
+        turn = applied.get(id(given[3])) if isinstance(given[3], Cancel) else None
+        applied[id(given[3])] = turn or take_turn(*given)
+        return applied[id(given[3])]
+
+    problem = explore(branches(1, 1), decide=forgetful).problems[0]
+    assert problem.what.startswith("DecidesTwice: expected nothing when it is told the same once more")
+    assert str(problem.trace[-1][0]) == "cancelled"
 
 
 def compensating_forwards(*given: Any) -> Any:

@@ -47,14 +47,16 @@ class Chains:
     def _chain(self, node: Node) -> Chain:
         """What is undone from here on, if every service does what it is asked."""
         chain: dict[str, str] = {}
-        passed = [node]
+        first, passed = node, {node}
         while node not in self._known and (forth := _succeeding(node)):
             move, after = forth
             chain[move.step] = node.state.step(move.step).compensation.rounds[-1].subject
+            if after in passed:
+                break  # a core that goes round; that is found elsewhere
+            passed.add(after)
             node = after
-            passed.append(node)
         chain |= self._known.get(node, {})
-        self._known[passed[0]] = chain
+        self._known[first] = chain
         return chain
 
 
