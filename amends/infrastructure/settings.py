@@ -36,9 +36,15 @@ def _nats_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _namespace(value: str) -> str:
+    if "_views" in value:
+        raise ValueError("a name without _views in it")
+    return value
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl = Annotated[SecretStr, AfterValidator(_nats_url)]
-Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), AfterValidator(_namespace)]
 SyncInterval = Annotated[str, StringConstraints(pattern=r"^(always|[1-9][0-9]{0,5}(ms|s|m))$")]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -117,7 +123,8 @@ def operator(settings: Settings | None = None) -> str:
 
 
 _EXPECTED = {
-    "namespace": "a lower-case letter, then up to 39 lower-case letters, digits or underscores",
+    "namespace": "a lower-case letter, then up to 39 lower-case letters, digits or underscores, and no `_views`, "
+    "which is what the schemas of another namespace's views are called",
     "nats_sync_interval": "`always`, or a time like 500ms, 1s or 2m",
     "data_dir": "the path of a folder",
 }

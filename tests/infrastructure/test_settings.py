@@ -84,7 +84,7 @@ def test_an_unknown_argument_is_refused_with_the_likely_name() -> None:
     assert "bach_size is not a setting. Did you mean batch_size?" in refusal(bach_size=1)
 
 
-@pytest.mark.parametrize("namespace", ["", "1a", "a-b", "a.b", "ä", "a" * 41, "a\n"])
+@pytest.mark.parametrize("namespace", ["", "1a", "a-b", "a.b", "ä", "a" * 41, "a\n", "amends_views"])
 def test_a_namespace_that_would_not_do_as_subject_stream_and_schema(namespace: str) -> None:
     assert "namespace: expected" in refusal(namespace=namespace)
 

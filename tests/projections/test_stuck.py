@@ -53,7 +53,7 @@ class Garage:
         return await cursor.fetchall() if cursor.description is not None else []
 
     async def stuck(self) -> Row | None:
-        rows = await self.query("SELECT *, statement_timestamp() AS now FROM {ns}_views.stuck")
+        rows = await self.query("SELECT *, clock_timestamp() AS now FROM {ns}_views.stuck")
         return rows[0] if rows else None
 
     async def status(self) -> str:
