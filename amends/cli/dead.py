@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from amends.cli.finding import opened_queries, opened_store, opened_views, quiet_settings
-from amends.cli.listing import After, AsJson, Limit, Older, Type, moment, show_page, type_filter
+from amends.cli.listing import After, AsJson, Limit, Older, moment, show_page
 from amends.cli.running import execute
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker
@@ -31,7 +31,9 @@ By = Annotated[str, typer.Option("--by", help="Who acts; left out: AMENDS_OPERAT
 
 @app.command("list")
 def list_letters(
-    saga: Type = "",
+    saga: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Of this type, as far as known.")
+    ] = None,
     subject: Annotated[str | None, typer.Option("--subject", help="That came on this subject.")] = None,
     older_than: Older = None,
     limit: Limit = 50,
@@ -39,7 +41,7 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, the latest first."""
-    filters = {"saga": type_filter(saga).get("saga"), "subject": subject, "older_than": older_than}
+    filters = {"saga": saga, "subject": subject, "older_than": older_than}
     show_page(lambda queries: queries.dead_letters(filters, after, limit), _table, as_json)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from amends.cli.durations import duration
 from amends.cli.finding import find_saga, opened_store, quiet_settings
-from amends.cli.listing import After, Limit, show_page, timers_table
+from amends.cli.listing import After, Limit, show_page, timers_table, type_filter
 from amends.cli.running import execute
 from amends.client import Client
 from amends.domain.evolve import fold
@@ -128,7 +128,9 @@ def timers(
     saga: Annotated[
         str, typer.Argument(metavar="[ID]", help="A saga's id or key; left out: all sagas.")
     ] = "",
-    of_type: Annotated[str, typer.Option("--type", help="Of all sagas: only those of this type.")] = "",
+    of_type: Annotated[
+        str, typer.Option("--type", help="Of all sagas: only those of this type, or version of it: order@1.")
+    ] = "",
     limit: Limit = 50,
     after: After = "",
     as_json: AsJson = False,
@@ -137,7 +139,7 @@ def timers(
     if saga:
         execute(_timers(saga, as_json))
     else:
-        filters = {"saga": of_type or None}
+        filters = type_filter(of_type)
         show_page(lambda queries: queries.timers(filters, after, limit), timers_table, as_json)
 
 

@@ -55,7 +55,7 @@ class Listing:
 
 SAGAS: Final = Listing("sagas", ("started", "saga_id"), ("saga", "definition", "status", "key", "older_than"))
 STUCK: Final = Listing("stuck", ("since", "saga_id"), ("saga", "definition", "reason", "older_than"))
-TIMERS: Final = Listing("timers", ("due", "saga_id", "kind", "step", "name"), ("saga",))
+TIMERS: Final = Listing("timers", ("due", "saga_id", "kind", "step", "name"), ("saga", "definition"))
 DEAD_LETTERS: Final = Listing(
     "dead_letters", ("at", "message_id"), ("saga", "subject", "older_than"), follows=False
 )

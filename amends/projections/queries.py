@@ -132,7 +132,7 @@ class Queries:
         return await page(self._views, STUCK, filters, after, limit)
 
     async def timers(self, filters: Mapping[str, Any], after: str = "", limit: int = 50) -> Page:
-        """Timers of all sagas, those first that fall due first; filter `saga`."""
+        """Timers of all sagas, those first that fall due first. Filters `saga`, `definition`."""
         return await page(self._views, TIMERS, filters, after, limit)
 
     async def dead_letters(self, filters: Mapping[str, Any], after: str = "", limit: int = 50) -> Page:

@@ -141,6 +141,7 @@ async def test_timers_are_listed_as_they_fall_due(place: Place, queries: Queries
     await shown(place)
     assert await through(lambda after, limit: queries.timers({}, after, limit), "key") == ["o3", "o2", "o1"]
     assert (await queries.timers({"saga": "trip"})).rows == []
+    assert (await queries.timers({"saga": "order", "definition": 2})).rows == []
 
 
 async def test_dead_letters_are_listed_and_shown(place: Place, queries: Queries) -> None:
