@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from amends.domain import events as e
+from amends.domain.aggregate import SagaAggregate
 from amends.domain.definition import Definition
+from amends.domain.errors import ActionRefused
+from amends.domain.events import EVENT_TYPES
+from amends.domain.handlers.errors import BadAction
 from amends.domain.history import Recorded
 from amends.domain.state import SagaState, Status
 from amends.projections.projection import Change, Logged, logged
 from amends.projections.sagas import Sagas
+from amends.projections.sagas.fold import _EVOLVE
 from amends.projections.sagas.standing import REASONS
+from tests.domain.fulfilment import Fulfilment, Ordered
+from tests.domain.manager_play import Told
 from tests.domain.random_actions import ACTIONS
 from tests.domain.random_sagas import definitions
 from tests.domain.test_any_sequence import Act, Network, acts
+from tests.domain.test_handlers_any_sequence import ACTS
+from tests.domain.test_handlers_any_sequence import Act as TellingAct
+from tests.projections.histories import completed
 
 
 def read(history: Sequence[Recorded]) -> list[Logged]:
@@ -129,3 +142,37 @@ def test_one_by_one_is_the_same_as_at_once(definition: Definition, sequence: lis
         states = {str(network.id): row_of(one_by_one)["states"]}
     assert one_by_one == Sagas().fold({}, events)
     assert Sagas().fold(states, events) == one_by_one, "events that were taken in already change nothing"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(sequence=st.lists(ACTS, max_size=25))
+def test_a_process_manager_of_handlers_shows_what_the_domain_says(sequence: list[TellingAct]) -> None:
+    told = Told(Fulfilment, Ordered(order_id="o1"))
+    for number, act in enumerate(sequence):
+        with suppress(ActionRefused, BadAction):
+            act(told, number)
+    assert shown(row_of(Sagas().fold({}, read(told.history)))) == facts(told.state)
+
+
+def test_a_migrated_saga_goes_by_its_new_names() -> None:
+    scribe = completed("o1")
+    moved = {"definition": 2, "steps": {"charge": "pay"}, "reason": "new names"}
+    scribe.events = scribe.events[:4]
+    scribe.write(e.SagaMigrated, **moved).done("ship")
+    aggregate = SagaAggregate(scribe.id)
+    history = aggregate.append(scribe.events)
+    row = row_of(Sagas().fold({}, read(history)))
+    assert aggregate.state is not None
+    assert shown(row) == facts(aggregate.state)
+    assert (row["definitions"], names(row["done_steps"])) == (2, ["pay", "ship"])
+
+
+WITHOUT_A_TRACE: Final = {
+    "saga.start-refused", "saga.released", "event.received", "event.handled", "event.passed-over", "event.published",
+    "event.taken-for-answer", "key.learnt", "key.clashed", "send.requested", "wait.rejected",
+}  # fmt: skip
+"""Events from which nothing follows for where a saga stands; the audit trail has them."""
+
+
+def test_every_event_type_is_folded_or_known_to_leave_no_trace() -> None:
+    assert set(EVENT_TYPES) - set(_EVOLVE) == WITHOUT_A_TRACE
