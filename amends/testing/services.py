@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, TypeVar
 
+from amends.domain import wire
 from amends.infrastructure.memory.store import MemoryMarks
 from amends.infrastructure.ports import Clock, Outgoing
 from amends.infrastructure.postgres.outbox import Recorded
@@ -30,7 +31,10 @@ class _Sent:
 
 @dataclass
 class Tables:
-    """What is committed. `effects` is what handlers did, in their order: whatever they chose to note."""
+    """What is committed. `effects` is what handlers did, in their order: whatever they chose to note.
+
+    `answered` are the ids of the commands that were ever answered.
+    """
 
     keys: dict[str, Key] = field(default_factory=dict[str, Key])
     failed: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -39,6 +43,7 @@ class Tables:
     dead: list[DeadLetter] = field(default_factory=list[DeadLetter])
     outbox: dict[int, _Sent] = field(default_factory=dict[int, _Sent])
     unpublished: set[int] = field(default_factory=set[int])
+    answered: set[str] = field(default_factory=set[str])
     position: int = 0
 
 
@@ -194,6 +199,7 @@ class ServiceOutbox:
         def write(tables: Tables) -> None:
             tables.outbox |= rows
             tables.unpublished |= rows.keys()
+            tables.answered |= {message.headers.get(wire.CAUSATION_ID, "") for message in messages}
 
         tx.writes.append(write)
         return recorded

@@ -43,6 +43,15 @@ class Record:
             return self.definition.plan(self.state)
         return self.definition
 
+    @property
+    def is_settled(self) -> bool:
+        """It is over, or waits for a person, or an event that may never come: nothing will wake it up."""
+        assert self.state is not None
+        if self.state.status.final:
+            return True
+        waits = self.ledger.parked or self.ledger.handles
+        return waits and self.state.wake_up is None and not self.ledger.suspended
+
     def add(self, recorded: Sequence[Recorded]) -> list[str]:
         """What is broken in some more events, which one commit saved: invariants 6 to 9, 13 and 15."""
         items = [read(r.originator_id, r.originator_version, r.topic, r.stored) for r in recorded]

@@ -93,6 +93,7 @@ class Simulation:
         self.watch.keeps = self.store.keeps
         self.database = ServiceDatabase(self.stepper.clock)
         self.database.committed = self.watch.served
+        self.watch.answered = self.database.tables.answered.__contains__
         self.services = Services(self.definitions, self.chance, self.watch.action)
         self.faulty_until = timedelta(minutes=plan.minutes)
         self._programs = [
@@ -241,7 +242,7 @@ class Simulation:
     def _is_settled(self) -> bool:
         return (
             not (self._occasions or self._restarts or self.people.resuming)
-            and all(record.ledger.status in _FINAL for record in self.watch.records.values())
+            and all(record.is_settled for record in self.watch.records.values())
             and self.broker.is_handled
             and self._is_published
         )
@@ -251,7 +252,7 @@ class Simulation:
         return self.store.is_published and self.database.is_published
 
     def _unsettled(self) -> str:
-        open_ = [record.name for record in self.watch.records.values() if record.ledger.status not in _FINAL]
+        open_ = [record.name for record in self.watch.records.values() if not record.is_settled]
         return ", ".join(open_) or "messages that nobody handles"
 
     def _end(self) -> None:
@@ -264,6 +265,3 @@ class Simulation:
             result.statuses[status] = result.statuses.get(status, 0) + 1
         result.sagas, result.events = len(self.watch.records), self.watch.events
         return result
-
-
-_FINAL: Final = ("completed", "compensated", "failed")

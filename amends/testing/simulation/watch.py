@@ -34,6 +34,8 @@ class Watch:
         self.namespace = namespace
         self.keeps: Callable[[str], bool] = lambda _: False
         """Whether a message lies among the store's dead letters or held messages."""
+        self.answered: Callable[[str], bool] = lambda _: True
+        """Whether the answer to a command is committed."""
         self.broken: list[str] = []
         self.records: dict[UUID, Record] = {}
         self.facts: dict[UUID, list[Fact]] = {}
@@ -146,8 +148,13 @@ class Watch:
             )
 
     def acknowledged(self, message: Incoming, now: datetime) -> None:
-        """A worker acknowledged it: telling the saga again must change nothing. Invariants 11 and 14."""
+        """A worker acknowledged it: telling the saga again must change nothing. Invariants 11 and 14.
+
+        Where a service did, its answer must be committed.
+        """
         if not message.consumer.startswith((START, REPLIES)):
+            if not self.answered(message.headers[wire.CE_ID]):
+                self.broken.append(f"11: {message.subject} was acknowledged, and is not answered")
             return
         identity = message_id(message)
         try:
