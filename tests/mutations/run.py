@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.mutations.bugs import BUGS, Bug
 
 ROOT: Final = Path(__file__).parents[2]
-WITHIN: Final = 600
+WITHIN: Final = 1800
 """Seconds after which a check that does not end has found something."""
 
 CHECKS: Final = {
