@@ -57,7 +57,7 @@ def test_a_start_that_cannot_be_is_refused_with_the_reason(
 
 
 def test_nothing_can_be_started_where_nothing_was_ever_run(bare: Shell) -> None:
-    said = bare.amends("start", "errand", "--input", "-", given="{}")
+    said = bare.amends("start", "errand", "--input", "-", given="{}", namespace="never_started")
     assert said.status == 1
     assert "(none yet), got 'errand'; run it with `amends up MODULE`" in said.complaint
 
