@@ -6,10 +6,8 @@ import asyncio
 import sys
 from datetime import timedelta
 
-import uvloop
-
 from amends import Settings, Worker
-from amends.cli.running import on_signal
+from amends.cli.running import execute, on_signal
 from amends.domain import wire
 from amends.examples.order.saga import Order
 from amends.examples.order.services import inventory, notifications, payments, shipping
@@ -82,4 +80,4 @@ def answer(ns: str, message: Incoming) -> Outgoing:
 
 
 if __name__ == "__main__":
-    uvloop.run({"worker": worker, "real": real, "echo": echo}[sys.argv[1]]())
+    execute({"worker": worker, "real": real, "echo": echo}[sys.argv[1]]())

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from amends.cli.drawing import history_table
+from amends.cli.projecting import projecting
 from amends.client import Client
 from amends.domain.identity import saga_id
 from amends.examples.order.books import SERVICES, Balance, balance, prepare
@@ -28,11 +29,13 @@ from amends.infrastructure.ports import SagaRow
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.process_managers.worker import Worker
+from amends.projections.status import statuses
 from amends.projections.story import story
 
 _LIMIT: Final = timedelta(minutes=5)
 _FINAL: Final = ("completed", "compensated", "failed")
 _LOOK_EVERY: Final = 0.2
+_VIEWS: Final = timedelta(seconds=20)
 _MOST: Final = 1_000_000  # orders of earlier demonstrations in the same folder are among them
 
 
@@ -70,6 +73,7 @@ async def demo(settings: Settings, count: int, out: Console) -> bool:
             )
             right = _outcomes(orders, fates, statuses, out)
             await _histories(store, rows, orders, fates, out)
+            await _shown(servers.database_url, settings.namespace)
     balanced = _books(lines, out)
     _what_next(orders, fates, out)
     return right and balanced
@@ -96,6 +100,7 @@ def _order(run: str, number: int, fate: Fate) -> OrderPlaced:
 async def _system(settings: Settings) -> AsyncIterator[None]:
     """The worker and the four services, in this process; in earnest each would be a program of its own."""
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(projecting(settings))
         await stack.enter_async_context(Worker([HastyOrder], settings, name="worker"))
         for service in (inventory, payments, shipping, notifications):
             await stack.enter_async_context(service.running(settings))
@@ -166,6 +171,14 @@ async def _histories(
             out.print(history_table(row, story(await store.history(row.saga_id))))
 
 
+async def _shown(database_url: str, namespace: str) -> None:
+    """Let the views come up to what happened, so that they can be asked when this is over."""
+    clock = SystemClock()
+    until = clock.now() + _VIEWS
+    while any(each["behind"] for each in await statuses(database_url, namespace)) and clock.now() < until:
+        await clock.sleep(_LOOK_EVERY)
+
+
 def _books(lines: Sequence[Balance], out: Console) -> bool:
     out.print("\nDo the books balance?")
     for line in lines:
@@ -186,4 +199,6 @@ def _what_next(orders: Sequence[OrderPlaced], fates: Sequence[Fate], out: Consol
     out.print("\nWhat to try next:")
     out.print(f"  amends history {example}   what became of an order: {fate.name}", highlight=False)
     out.print(f"  amends show {example}      where the saga stands; --json for programs", highlight=False)
+    out.print(f"  amends timeline {example}  the same as a picture", highlight=False)
+    out.print("  amends list --status compensated   every order that was undone", highlight=False)
     out.print("  amends new shop && cd shop   a first saga of your own", highlight=False)

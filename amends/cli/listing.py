@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -90,14 +90,16 @@ def show_page(
     if as_json:
         out.print_json(data=page.as_json())
         return
-    notes: list[RenderableType] = []
+    notes = [Text(row["help"], "dim") for row in page.rows if row.get("help")]
     if page.behind:
         notes.append(
             Text(f"{page.behind} events are not shown yet; `amends projections status` tells why", "yellow")
         )
     if page.next:
-        notes.append(Text(f"more: --after {page.next}", "dim", overflow="fold"))
-    out.print(Group(draw(page.rows) if page.rows else Text("none"), *notes))
+        notes.append(Text(f"more: --after {page.next}", "dim"))
+    out.print(draw(page.rows) if page.rows else "none")
+    for note in notes:
+        out.print(note, soft_wrap=True)  # as it is, to be copied
 
 
 async def _page(read: Callable[[Queries], Awaitable[Page]]) -> Page:
@@ -118,16 +120,14 @@ def saga_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def stuck_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Two lines for each: what it is, and what would help."""
+    """Why each stands still; what would help is said below, so that it can be copied."""
     now = SystemClock().now()
     table = Table("for", "saga", "key", "why", box=None)
     for row in rows:
         about = f": {row['step']}" if row["step"] else ""
         detail = f" ({row['detail']})" if row["detail"] else ""
         stands = elapsed(now - datetime.fromisoformat(row["since"]))
-        why = Text.assemble(
-            (row["reason"], "yellow"), f"{about}{detail}", "\n", (row["help"], "dim"), overflow="fold"
-        )
+        why = Text.assemble((row["reason"], "yellow"), f"{about}{detail}", overflow="fold")
         table.add_row(stands, f"{row['saga']}@{row['definition']}", Text(row["key"], overflow="fold"), why)
     return table
 

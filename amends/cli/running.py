@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +15,9 @@ from rich.text import Text
 from amends.domain.errors import AmendsError
 
 T = TypeVar("T")
+
+_COLLECTIONS: Final = (50_000, 20, 20)
+"""How seldom garbage is looked for: a worker keeps thousands of sagas, and every look goes through them all."""
 
 errors = Console(stderr=True)
 
@@ -24,6 +28,8 @@ class BadInput(AmendsError):
 
 def execute(work: Coroutine[Any, Any, T]) -> T:
     """Run the command's work. An error of ours is printed, and ends the program with status 1."""
+    gc.freeze()  # what is loaded by now stays
+    gc.set_threshold(*_COLLECTIONS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)

@@ -51,8 +51,8 @@ class Order(Saga[OrderPlaced], name="order", version=1, key="order_id", deadline
         return SendNotification(order_id=self.key, text=f"Your order is on its way: {tracking}")
 
 
-class HastyOrder(Order, name="order", version=1, key="order_id", deadline=timedelta(minutes=5)):
-    """The same process for a demonstration, in which nobody wants to wait half an hour for a payment."""
+class HastyOrder(Order, name="order", version=2, key="order_id", deadline=timedelta(minutes=5)):
+    """A version for a demonstration, in which nobody wants to wait half an hour for a payment."""
 
     charge_payment = Order.charge_payment.with_options(
         timeout=timedelta(seconds=2), retry=Retry(attempts=2, delay=timedelta(milliseconds=500))
