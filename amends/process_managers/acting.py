@@ -28,6 +28,8 @@ async def act(
     refused: frozenset[tuple[UUID, LearntKey]] = frozenset()
     while True:
         loaded = await store.load([saga_id], in_quarantine=True)
+        if _is_applied(saga_id, loaded, action):
+            return
         released = _released(saga_id, loaded, action)
         if released and not _has_history(saga_id, loaded):
             await store.release([saga_id])
@@ -61,6 +63,12 @@ def _released(saga_id: UUID, loaded: Loaded, action: Action) -> frozenset[UUID]:
         f"saga {saga_id} is in quarantine, because it could not be decided; "
         f"`amends show {saga_id}` tells why, and `amends release {saga_id}` ends it"
     )
+
+
+def _is_applied(saga_id: UUID, loaded: Loaded, action: Action) -> bool:
+    """The request came before, and its quarantine may be over since."""
+    saga = loaded.aggregates.get(saga_id)
+    return saga is not None and saga.state is not None and action.message_id in saga.state.actions
 
 
 def _has_history(saga_id: UUID, loaded: Loaded) -> bool:

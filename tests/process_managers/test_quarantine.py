@@ -171,6 +171,22 @@ async def test_a_release_that_came_too_early_leads_back_into_quarantine_and_noth
     told = await quarantined(system)
     assert (told.held, told.version) == (1, 3)
     assert await system.told("large") == ["saga.started", "command.recorded", "saga.released"]
+    await system.act(Release("r1", "mended, perhaps", by="anna"), "large")  # the same request again
+    assert (await quarantined(system)).version == 3
+
+
+async def test_the_same_release_again_changes_nothing(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await system.engine(Faulty)
+    await system.place("large")
+    await system.settle()
+    monkeypatch.setattr(f"{__name__}.BROKEN", set())
+    for _ in range(2):
+        await system.act(Release("r1", "mended", by="anna"), "large", sagas=())
+    with pytest.raises(ActionRefused, match="in none"):
+        await system.act(Release("r2", "mended", by="anna"), "large", sagas=())
+    assert (await system.told("large")).count("saga.released") == 1
 
 
 async def test_an_event_that_cannot_be_read_puts_its_saga_into_quarantine(system: System) -> None:
