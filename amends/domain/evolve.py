@@ -68,7 +68,7 @@ def _compensating(state: SagaState, event: e.CompensationStarted) -> SagaState:
 
 def _reopened(state: SagaState, event: e.SagaReopened) -> SagaState:
     if event.step:
-        state = _with_step(state, state.step(event.step).but(passed_over=False))
+        state = state.with_step(state.step(event.step).but(passed_over=False))
     return state.but(status=Status.COMPENSATING, reason=event.reason)
 
 
@@ -101,11 +101,11 @@ def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
     step = _with_line(step, event.direction, line)
     if late:
         step = _happened_late(state, step)
-    return _with_step(state, step).but(contradictions=state.contradictions + 1)
+    return state.with_step(step).but(contradictions=state.contradictions + 1)
 
 
 def _skipped(state: SagaState, event: e.StepSkipped | e.StepSkippedByHand) -> SagaState:
-    return _with_step(state, state.step(event.step).but(skipped=True))
+    return state.with_step(state.step(event.step).but(skipped=True))
 
 
 def _settled_by_hand(state: SagaState, event: e.StepSettledByHand) -> SagaState:
@@ -117,21 +117,21 @@ def _settled_by_hand(state: SagaState, event: e.StepSettledByHand) -> SagaState:
         step = step.but(succeeded=True, reply=event.reply)
     else:
         line = line.but(error=event.reason)
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _given_up(state: SagaState, event: e.StepGivenUp) -> SagaState:
-    return _with_step(state, state.step(event.step).but(given_up=event.reason))
+    return state.with_step(state.step(event.step).but(given_up=event.reason))
 
 
 def _passed_over(state: SagaState, event: e.CompensationPassedOver) -> SagaState:
     step = state.step(event.step)
     compensation = step.compensation.but(retry=None, parked=False)
-    return _with_step(state, step.but(passed_over=True, compensation=compensation))
+    return state.with_step(step.but(passed_over=True, compensation=compensation))
 
 
 def _compensation_reopened(state: SagaState, event: e.CompensationReopened) -> SagaState:
-    return _with_step(state, state.step(event.step).but(owed=True, passed_over=False, by_hand=False))
+    return state.with_step(state.step(event.step).but(owed=True, passed_over=False, by_hand=False))
 
 
 def _taken_for_answer(state: SagaState, event: e.EventTakenForAnswer) -> SagaState:
@@ -160,7 +160,7 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
         if event.direction is Direction.COMPENSATE:
             step = step.but(owed=False)
     line = line.but(rounds=rounds, retry=None, moved=None, stopped="")
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
@@ -173,7 +173,7 @@ def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
             step = _happened_late(state, step).but(reply=event.reply)
         else:
             step = step.but(succeeded=True, reply=event.reply)
-    return _with_step(state, step)
+    return state.with_step(step)
 
 
 def _happened_late(state: SagaState, step: StepState) -> StepState:
@@ -188,18 +188,18 @@ def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
     if event.direction is Direction.CLOSE:
         # The answer to a close is an answer about the forward key.
         step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.REJECTED))
-    return _with_step(state, step)
+    return state.with_step(step)
 
 
 def _failed(state: SagaState, event: e.CommandFailed) -> SagaState:
     step, line = _answered(state, event, Outcome.FAILED)
     line = line.but(error=event.reason or event.code, forgotten=event.code == FORGOTTEN)
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _timed_out(state: SagaState, event: e.CommandTimedOut) -> SagaState:
     step, line = _answered(state, event, Outcome.TIMED_OUT)
-    return _with_step(state, _with_line(step, event.direction, line.but(error="no answer")))
+    return state.with_step(_with_line(step, event.direction, line.but(error="no answer")))
 
 
 def _retry_scheduled(state: SagaState, event: e.RetryScheduled) -> SagaState:
@@ -207,13 +207,13 @@ def _retry_scheduled(state: SagaState, event: e.RetryScheduled) -> SagaState:
     line = step.line(event.direction).but(retry=event.due, moved=None, stopped="")
     if event.anew:
         line = line.but(before=line.sent, parked=False)
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _retry_requested(state: SagaState, event: e.RetryRequested) -> SagaState:
     step = state.step(event.step)
     line = step.line(event.direction).but(retry=event.at, moved=None, stopped="")
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _migrated(state: SagaState, event: e.SagaMigrated) -> SagaState:
@@ -231,9 +231,9 @@ def _timer_rescheduled(state: SagaState, event: e.TimerRescheduled) -> SagaState
         return with_timeout(state, event.step, event.due)
     step = state.step(event.step)
     if step.waiting:
-        return _with_step(state, step.but(wait=step.wait and step.wait.but(due=event.due, parked="")))
+        return state.with_step(step.but(wait=step.wait and step.wait.but(due=event.due, parked="")))
     line = step.line(event.direction).but(moved=event.due, stopped="")
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _timer_cancelled(state: SagaState, event: e.TimerCancelled) -> SagaState:
@@ -243,9 +243,9 @@ def _timer_cancelled(state: SagaState, event: e.TimerCancelled) -> SagaState:
         return with_timeout(state, event.step, None)
     step = state.step(event.step)
     if step.waiting:
-        return _with_step(state, step.but(wait=step.wait and step.wait.but(due=None, parked=event.reason)))
+        return state.with_step(step.but(wait=step.wait and step.wait.but(due=None, parked=event.reason)))
     line = step.line(event.direction).but(stopped=event.reason)
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
@@ -253,7 +253,7 @@ def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
     line = step.line(event.direction).but(parked=True)
     if event.stops:
         line = line.but(stopped=event.reason)
-    return _with_step(state, _with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line))
 
 
 def _answered(state: SagaState, event: e.OfCommand, outcome: Outcome) -> tuple[StepState, Line]:
@@ -289,10 +289,6 @@ def _with_line(step: StepState, direction: Direction, line: Line) -> StepState:
             return step.but(compensation=line)
         case Direction.CLOSE:
             return step.but(close=line)
-
-
-def _with_step(state: SagaState, step: StepState) -> SagaState:
-    return state.but(steps=MappingProxyType({**state.steps, step.name: step}))
 
 
 _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import Any, Final
 
 from amends.domain import events as e
-from amends.domain.state import Kept, SagaState, StepState, Wait
+from amends.domain.state import Kept, SagaState, Wait
 
 
 def _received(state: SagaState, event: e.EventReceived) -> SagaState:
@@ -18,13 +17,13 @@ def _received(state: SagaState, event: e.EventReceived) -> SagaState:
 
 def _started(state: SagaState, event: e.WaitStarted) -> SagaState:
     step = state.step(event.step)
-    return _with_step(state, step.but(wait=Wait(event.at, event.subjects, event.due)))
+    return state.with_step(step.but(wait=Wait(event.at, event.subjects, event.due)))
 
 
 def _succeeded(state: SagaState, event: e.WaitSucceeded) -> SagaState:
     reply = next(kept.event for kept in state.kept if kept.message_id == event.message_id)
     step = state.step(event.step).but(succeeded=True, reply=reply)
-    return _without(_with_step(state, step), event.message_id)
+    return _without(state.with_step(step), event.message_id)
 
 
 def _rejected(state: SagaState, event: e.WaitRejected) -> SagaState:
@@ -33,20 +32,16 @@ def _rejected(state: SagaState, event: e.WaitRejected) -> SagaState:
 
 def _timed_out(state: SagaState, event: e.WaitTimedOut) -> SagaState:
     step = state.step(event.step)
-    return _with_step(state, step.but(wait=step.wait and step.wait.but(due=None)))
+    return state.with_step(step.but(wait=step.wait and step.wait.but(due=None)))
 
 
 def _parked(state: SagaState, event: e.WaitParked) -> SagaState:
     step = state.step(event.step)
-    return _with_step(state, step.but(wait=step.wait and step.wait.but(parked=event.reason)))
+    return state.with_step(step.but(wait=step.wait and step.wait.but(parked=event.reason)))
 
 
 def _announced(state: SagaState, event: e.StepAnnounced) -> SagaState:
-    return _with_step(state, state.step(event.step).but(succeeded=True))
-
-
-def _with_step(state: SagaState, step: StepState) -> SagaState:
-    return state.but(steps=MappingProxyType({**state.steps, step.name: step}))
+    return state.with_step(state.step(event.step).but(succeeded=True))
 
 
 def _without(state: SagaState, message_id: str) -> SagaState:

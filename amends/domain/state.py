@@ -261,6 +261,10 @@ class SagaState(Value):
         """What is known of the step, which may be nothing yet."""
         return self.steps.get(name) or _unknown(name)
 
+    def with_step(self, step: StepState) -> SagaState:
+        """The same state with this known of the step."""
+        return self.but(steps=MappingProxyType({**self.steps, step.name: step}))
+
     def find(self, command_id: UUID) -> CommandRef | None:
         """The attempt that has this command id, latest first."""
         for step in self.steps.values():

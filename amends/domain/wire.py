@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from amends.domain.messages import Command, Done
-
 CE_SPECVERSION: Final = "ce-specversion"
 CE_ID: Final = "ce-id"
 CE_SOURCE: Final = "ce-source"
@@ -106,8 +104,3 @@ def reply_subjects(command_subject: str, reply_subject: str) -> tuple[str, str, 
         f"{command_subject}.rejected",
         f"{command_subject}.failed",
     )
-
-
-def reply_subject_of(command: type[Command[Done]]) -> str:
-    """The reply event's subject, or nothing where the command names no reply."""
-    return command.reply_type().subject

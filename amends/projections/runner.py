@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Final, Self
 
 from amends.domain.errors import AmendsError
@@ -138,13 +139,12 @@ class Runner:
 
     async def _serve(self) -> None:
         async with self._session() as session:
-            looked: float = 0.0
-            loop = asyncio.get_running_loop()
+            look_at = self._clock.now()
             while not self._stopping.is_set():
                 self._woken.clear()
-                if loop.time() >= looked + _LOOK_AROUND:
+                if self._clock.now() >= look_at:
                     await session.look_around()
-                    looked = loop.time()
+                    look_at = self._clock.now() + timedelta(seconds=_LOOK_AROUND)
                 moved = await session.turn()
                 if moved and not session.more:
                     await self._clock.sleep(_BREATH)

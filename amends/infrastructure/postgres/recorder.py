@@ -26,7 +26,7 @@ def _once(method: _M) -> _M:
 class SagaRecorder(PostgresApplicationRecorder):
     """Appends events in the order of commits, and reads them. The tables are made by the migrations.
 
-    `insert_events(…, batch=…)` saves the batch before the events, and leaves out the events of its conflicts.
+    `insert_events(…, batch=…)` saves the events with all else of the batch, and leaves out those of its conflicts.
     An operation is tried once: whoever calls it can wait without keeping a thread.
     """
 
