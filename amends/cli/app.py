@@ -26,6 +26,7 @@ from amends.cli.whatif import whatif
 from amends.client import Client
 from amends.domain.errors import AmendsError
 from amends.infrastructure.logging import configure
+from amends.infrastructure.metrics import serving
 from amends.infrastructure.settings import Settings
 from amends.process_managers.worker import Worker
 
@@ -139,6 +140,7 @@ async def _run_all(
     stopping = asyncio.Event()
     on_signal(stopping.set)
     async with AsyncExitStack() as stack:
+        stack.enter_context(serving(settings.metrics))
         for worker in workers:
             await stack.enter_async_context(worker.running())
             out.print(f"worker {worker.name}: {', '.join(f'{n}@{v}' for n, v in worker.registry.held)}")

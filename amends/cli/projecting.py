@@ -17,6 +17,8 @@ from amends.cli.finding import quiet_settings
 from amends.cli.running import execute, on_signal
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.logging import configure
+from amends.infrastructure.metrics import collecting, serving
+from amends.infrastructure.postgres.gauges import ViewGauges
 from amends.infrastructure.settings import Settings
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.runner import Runner
@@ -31,11 +33,12 @@ out = Console()
 
 @asynccontextmanager
 async def projecting(settings: Settings) -> AsyncIterator[Runner]:
-    """Keep the views of these settings up to date beside the body."""
+    """Keep the views of these settings up to date beside the body, and tell the metrics what they show."""
     async with Servers(settings) as servers:
         runner = Runner(servers.database_url, settings.namespace)
         async with runner.running():
-            yield runner
+            with collecting(ViewGauges(servers.database_url, settings.namespace)):
+                yield runner
 
 
 @app.command("run")
@@ -63,10 +66,11 @@ async def _run() -> None:
     configure(settings)
     stopping = asyncio.Event()
     on_signal(stopping.set)
-    async with projecting(settings):
-        out.print(f"projections: {', '.join(each.name for each in PROJECTIONS)}")
-        out.print("ready; Ctrl-C stops")
-        await stopping.wait()
+    with serving(settings.metrics):
+        async with projecting(settings):
+            out.print(f"projections: {', '.join(each.name for each in PROJECTIONS)}")
+            out.print("ready; Ctrl-C stops")
+            await stopping.wait()
 
 
 async def _status(as_json: bool) -> None:

@@ -49,6 +49,11 @@ class SagaAggregate:
         self._pending += appended
         return appended
 
+    @property
+    def pending(self) -> Sequence[Recorded]:
+        """The events that were appended and not yet collected."""
+        return self._pending
+
     def collect_events(self) -> Sequence[Recorded]:
         """The events that were appended since the last call."""
         collected, self._pending = self._pending, []

@@ -23,3 +23,7 @@ class DatabaseNotCreated(AmendsError):
 
 class DatabaseUnreachable(AmendsError):
     """The first connection to PostgreSQL could not be made."""
+
+
+class MetricsUnavailable(AmendsError):
+    """Metrics cannot be served at the address that was set."""

@@ -45,6 +45,7 @@ def _namespace(value: str) -> str:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl = Annotated[SecretStr, AfterValidator(_nats_url)]
 Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), AfterValidator(_namespace)]
+Address = Annotated[str, StringConstraints(pattern=r"^([0-9A-Za-z.:\[\]-]+:[0-9]{1,5})?$")]
 SyncInterval = Annotated[str, StringConstraints(pattern=r"^(always|[1-9][0-9]{0,5}(ms|s|m))$")]
 LogLevel = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -102,6 +103,9 @@ class Settings(BaseSettings):
     outbox_retention: Annotated[int, Field(ge=1, le=3650)] = 7
     """Days for which published outbox rows are kept, to send them again should NATS lose them."""
 
+    metrics: Address = ""
+    """Where the command line's programs answer `GET /metrics` for Prometheus, as host:port; left out: nowhere."""
+
     operator: str = ""
     """Who acts, as it is recorded with an operator's action; left out: the name of the user on this machine."""
 
@@ -127,6 +131,7 @@ _EXPECTED = {
     "which is what the schemas of another namespace's views are called",
     "nats_sync_interval": "`always`, or a time like 500ms, 1s or 2m",
     "data_dir": "the path of a folder",
+    "metrics": "host:port, such as 127.0.0.1:9464",
 }
 
 

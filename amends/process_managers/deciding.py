@@ -12,7 +12,9 @@ from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
+from amends.domain.history import Recorded
 from amends.domain.inputs import Tick
+from amends.infrastructure import metrics
 from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.ports import Commit, Incoming, KeysTaken, Loaded, Outgoing, Publisher, Store
 from amends.process_managers.batch import Batch
@@ -113,8 +115,10 @@ class Deciding:
             batch = await self._batch(taken, remembered, refused)
             published, self._published = self._published, []
             commit = batch.decide(published)
+            events = {saga.id: saga.pending for saga in commit.aggregates}
             try:
-                lost = await self._store.commit(commit)
+                with metrics.COMMITS.time():
+                    lost = await self._store.commit(commit)
             except KeysTaken as clash:
                 _LOG.warning("%s", clash)
                 refused |= clash.claims
@@ -123,6 +127,7 @@ class Deciding:
                 continue
             self._probe("committed")
             self._report(commit, lost)
+            _count(commit, events, lost)
             if batch.expected:
                 self.expected = True
                 self._woken(None)
@@ -169,3 +174,17 @@ class Deciding:
             _LOG.warning(
                 "message %s is held: %s", item.message_id, item.error, extra={"saga_id": str(item.saga_id)}
             )
+
+
+def _count(commit: Commit, events: Mapping[UUID, Sequence[Recorded]], lost: Collection[UUID]) -> None:
+    metrics.count(
+        (
+            (row.saga, recorded.event.type)
+            for row in commit.rows
+            if row.saga_id not in lost
+            for recorded in events[row.saga_id]
+        ),
+        quarantined=len(commit.quarantined.keys() - lost),
+        dead_letters=len(commit.dead),
+        conflicts=len(lost),
+    )

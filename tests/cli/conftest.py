@@ -69,12 +69,12 @@ class Shell:
         return Said(finished.returncode, finished.stdout, finished.stderr)
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def running(self, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
         """Run a command that stays, from when it says that it is ready; at the end it is told to stop."""
         with subprocess.Popen(
             [sys.executable, "-m", "amends", *arguments],
             cwd=self.folder,
-            env=self._environment({}),
+            env=self._environment(settings),
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
