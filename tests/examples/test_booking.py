@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-
-import pytest
 
 from amends.domain import events as e
 from amends.examples.booking import Booking
@@ -22,7 +19,6 @@ from amends.examples.booking.messages import (
     VoidPreauthorisation,
 )
 from amends.testing import SagaTest
-from amends.testing.kit import Kit
 from amends.testing.kit.scenario import Scenario
 
 STAY = StayRequested(
@@ -38,12 +34,6 @@ YES, NO = (
     HostAnswered(booking_id="b1", accepted=True, note="The key is under the mat."),
     HostAnswered(booking_id="b1", accepted=False),
 )
-
-
-@pytest.fixture
-def play() -> Iterator[SagaTest]:
-    with Kit() as kit:
-        yield kit.scenario
 
 
 def asked(play: SagaTest) -> Scenario:

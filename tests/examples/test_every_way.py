@@ -10,11 +10,20 @@ from amends import Saga
 from amends.examples.booking import Booking
 from amends.examples.renewal import Cancellation, Renewal
 from amends.examples.travel import Travel, TravelByVendorsRules, TravelInOrder
+from amends.examples.trip import Trip
 from amends.projections.design import failures, outline
 from amends.projections.design.page import page
 from amends.testing.exploring import explore
 
-SAGAS: list[type[Saga[Any]]] = [Booking, Cancellation, Renewal, Travel, TravelByVendorsRules, TravelInOrder]
+SAGAS: list[type[Saga[Any]]] = [
+    Booking,
+    Cancellation,
+    Renewal,
+    Travel,
+    TravelByVendorsRules,
+    TravelInOrder,
+    Trip,
+]
 
 
 @pytest.mark.parametrize("saga", SAGAS)

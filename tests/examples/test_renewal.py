@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-
-import pytest
 
 from amends.domain import events as e
 from amends.examples.renewal import Cancellation, Renewal
@@ -23,18 +20,11 @@ from amends.examples.renewal.messages import (
     UpdateSubscription,
 )
 from amends.testing import SagaTest
-from amends.testing.kit import Kit
 from amends.testing.kit.scenario import Scenario
 
 DUE = RenewalDue(subscription_id="s1", period="2026-07", price=Decimal(9), old_plan="basic", plan="basic")
 BIGGER = DUE.model_copy(update={"plan": "bigger"})
 CHARGED = CardCharged(receipt="r1")
-
-
-@pytest.fixture
-def play() -> Iterator[SagaTest]:
-    with Kit() as kit:
-        yield kit.scenario
 
 
 def told(renewal: Scenario) -> list[e.EventPublished]:

@@ -1,13 +1,8 @@
-"""The travel example: branches side by side, compensation in reverse order, and the vendors' own rules."""
+"""The travel example: branches side by side, and compensation in reverse order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
-
-import pytest
-
-from amends.examples.travel import Travel, TravelByVendorsRules, TravelInOrder
+from amends.examples.travel import Travel, TravelInOrder
 from amends.examples.travel.messages import (
     BookCar,
     BookFlight,
@@ -19,25 +14,10 @@ from amends.examples.travel.messages import (
     HotelBooked,
     TripRequested,
 )
-from amends.examples.travel.vendors import (
-    CaptureHotel,
-    ConfirmCar,
-    HoldCar,
-    PreauthoriseHotel,
-    ReleaseCar,
-    VoidHotel,
-)
 from amends.testing import SagaTest
-from amends.testing.kit import Kit
 
 TRIP = TripRequested(trip_id="t1", traveller="Ada")
 SEAT, ROOM, CAR = FlightBooked(seat="1A"), HotelBooked(room="7"), CarBooked(car="blue")
-
-
-@pytest.fixture
-def play() -> Iterator[SagaTest]:
-    with Kit() as kit:
-        yield kit.scenario
 
 
 def test_flight_and_hotel_are_booked_side_by_side_and_the_car_when_both_are(play: SagaTest) -> None:
@@ -87,35 +67,3 @@ def test_in_order_the_hotel_is_cancelled_before_the_flight(play: SagaTest) -> No
     hotel = trip.expect(CancelHotel)
     trip.expect_nothing()
     hotel.reply().expect(CancelFlight).reply().settles("compensated")
-
-
-def test_by_the_vendors_rules_all_holds_are_confirmed_once_the_flight_is_booked(play: SagaTest) -> None:
-    trip = play(TravelByVendorsRules).start(TRIP)
-    trip.expect(HoldCar).reply().expect(PreauthoriseHotel).reply().expect(BookFlight).reply(SEAT)
-    trip.expect(CaptureHotel).reply().expect(ConfirmCar).reply().settles("completed")
-
-
-def test_a_flight_that_is_not_answered_before_the_holds_lapse_is_closed_and_the_holds_released(
-    play: SagaTest,
-) -> None:
-    trip = play(TravelByVendorsRules).start(TRIP)
-    trip.expect(HoldCar).reply().expect(PreauthoriseHotel).reply()
-    trip.expect(BookFlight).unanswered()
-    trip.advance(timedelta(hours=22))
-    trip.expect(BookFlight).unanswered()
-    trip.advance(timedelta(hours=1))
-    close = trip.expect(BookFlight)
-    assert close.direction == "close"
-    close.reject("it was never booked, and no longer can be")
-    trip.expect(VoidHotel).reply().expect(ReleaseCar).reply().settles("compensated")
-
-
-def test_a_flight_that_was_booked_before_it_was_closed_lets_the_trip_go_on(play: SagaTest) -> None:
-    trip = play(TravelByVendorsRules).start(TRIP)
-    trip.expect(HoldCar).reply().expect(PreauthoriseHotel).reply()
-    trip.expect(BookFlight).unanswered()
-    trip.advance(timedelta(hours=22))
-    trip.expect(BookFlight).unanswered()
-    trip.advance(timedelta(hours=1))
-    trip.expect(BookFlight).reply(SEAT)
-    trip.expect(CaptureHotel).reply().expect(ConfirmCar).reply().settles("completed")

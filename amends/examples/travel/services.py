@@ -31,31 +31,31 @@ MOODS: Final = {"flights": 10, "hotels": 15, "cars": 30}
 @flights.handles(BookFlight)
 async def book_flight(command: BookFlight, tx: Tx) -> FlightBooked:
     """Sell a seat."""
-    return FlightBooked(seat=await _book("flights", command.trip_id, tx))
+    return FlightBooked(seat=await take("flights", command.trip_id, tx))
 
 
 @flights.handles(CancelFlight, undoes=BookFlight)
 async def cancel_flight(command: CancelFlight, tx: Tx) -> Done:
     """Take the seat back."""
-    return await _cancel(command.trip_id, tx)
+    return await give_back(command.trip_id, tx)
 
 
 @hotels.handles(BookHotel)
 async def book_hotel(command: BookHotel, tx: Tx) -> HotelBooked:
     """Let a room."""
-    return HotelBooked(room=await _book("hotels", command.trip_id, tx))
+    return HotelBooked(room=await take("hotels", command.trip_id, tx))
 
 
 @hotels.handles(CancelHotel, undoes=BookHotel)
 async def cancel_hotel(command: CancelHotel, tx: Tx) -> Done:
     """Free the room."""
-    return await _cancel(command.trip_id, tx)
+    return await give_back(command.trip_id, tx)
 
 
 @cars.handles(BookCar)
 async def book_car(command: BookCar, tx: Tx) -> CarBooked:
     """Hire out a car."""
-    return CarBooked(car=await _book("cars", command.trip_id, tx))
+    return CarBooked(car=await take("cars", command.trip_id, tx))
 
 
 def refuses(vendor: str, trip_id: str) -> bool:
@@ -63,7 +63,7 @@ def refuses(vendor: str, trip_id: str) -> bool:
     return crc32(f"{vendor}/{trip_id}".encode()) % 100 < MOODS[vendor]
 
 
-async def _book(vendor: str, trip_id: str, tx: Tx) -> str:
+async def take(vendor: str, trip_id: str, tx: Tx) -> str:
     """Take one from the shelf. The row's lock makes the others wait."""
     if refuses(vendor, trip_id):
         raise Rejected("refused", f"{vendor} do not want this trip")
@@ -74,7 +74,8 @@ async def _book(vendor: str, trip_id: str, tx: Tx) -> str:
     return f"{vendor}-{trip_id}"
 
 
-async def _cancel(trip_id: str, tx: Tx) -> Done:
+async def give_back(trip_id: str, tx: Tx) -> Done:
+    """Put it back onto the shelf."""
     await tx.execute("DELETE FROM bookings WHERE trip_id = %s", (trip_id,))
     await tx.execute("UPDATE shelf SET left_over = left_over + 1")
     return Done()
