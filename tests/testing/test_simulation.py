@@ -58,6 +58,7 @@ def test_a_scenario_that_is_not_there_is_refused_with_those_that_are() -> None:
 def test_the_same_seed_leads_to_the_same_trace_and_another_one_to_another() -> None:
     plan = Plan(seed=5, sagas=5, minutes=1)
     first = simulate(plan)
+    assert Fault.SERVICE in first.happened  # what a service broke of is recorded, and must be the same too
     assert simulate(plan) == first
     assert simulate(replace(plan, seed=6)).trace != first.trace
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +51,12 @@ class Services(Handlers):
         if request.direction is Direction.COMPENSATE:
             undoes = self._commands[self._action(request.forward_key)]
         handler = Handler(self._commands[request.subject], undoes, _unbound)
-        return replace(handler, run=partial(self._run, request, handler))
+
+        # A function, whose name is told where it breaks, and is the same in every process.
+        async def run(command: object, tx: Any) -> Event:
+            return await self._run(request, handler, tx)
+
+        return replace(handler, run=run)
 
     def _answer(self, doing: Iterable[type[Command[Any]]], undoing: Iterable[type[Command[Any]]]) -> None:
         services = {_service(command) for command in undoing}
@@ -61,7 +65,7 @@ class Services(Handlers):
             if not services or _service(command) in services:
                 self._answered.add(command.subject)
 
-    async def _run(self, request: Request, handler: Handler, command: object, tx: Any) -> Event:
+    async def _run(self, request: Request, handler: Handler, tx: Any) -> Event:
         connection: Connection = tx
         await connection.process.gate("service.handler")
         if self._chance.strikes(Fault.SERVICE, 0.5):
