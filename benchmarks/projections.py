@@ -24,6 +24,7 @@ import psycopg
 from psycopg import sql
 
 from amends import Settings
+from amends.cli.running import execute
 from amends.domain import events as e
 from amends.domain.history import record
 from amends.infrastructure.embedded import Servers
@@ -97,7 +98,7 @@ async def fill(url: str, count: int) -> int:
 
 async def build(url: str, name: str) -> None:
     """What runs in the process that is measured."""
-    await Runner(url, name, batch_size=5000).rebuild([each.name for each in PROJECTIONS])
+    await Runner(url, name).rebuild([each.name for each in PROJECTIONS])
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(used.ru_maxrss / MEGABYTE, used.ru_utime + used.ru_stime)
 
@@ -188,4 +189,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--build", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    asyncio.run(build(given.build, NAMESPACE) if given.build else main(given.events, given.seconds))
+    if given.build:
+        execute(build(given.build, NAMESPACE))
+    else:
+        asyncio.run(main(given.events, given.seconds))

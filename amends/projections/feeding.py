@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from amends.domain.errors import UnreadableEvent
 from amends.infrastructure.ports import Clock
 from amends.infrastructure.postgres.copies import Copies, Copy, Refused
-from amends.projections.projection import Change, Logged, Projection, logged
+from amends.projections.batches import Batches
+from amends.projections.projection import Change, Logged, Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,13 @@ class Feeding:
     def __init__(
         self,
         copies: Copies,
+        batches: Batches,
         projections: Mapping[str, Projection],
         clock: Clock,
         probe: Callable[[str], None],
     ) -> None:
         self._copies = copies
+        self._batches = batches
         self._projections = projections
         self._clock = clock
         self._probe = probe
@@ -39,14 +41,13 @@ class Feeding:
     async def feed(self, group: Sequence[Copy], until: int | None, limit: int) -> Fed:
         """Take in what comes after the copies' place, and not after `until`. All of them stand at one place."""
         began = self._clock.now()
-        rows = await self._copies.read(group[0].position, until, limit)
+        events, unreadable, full = await self._batches.read(group[0].position, until, limit)
         self._probe("read")
-        events, unreadable = _decoded(rows)
         failed = dict.fromkeys(group, unreadable) if unreadable and not events else {}
         changes = {} if failed or not events else await self._fold(group, events, failed)
         if changes:
             await self._save(changes, events, began, failed)
-        return Fed(len(events), len(rows) == limit and not failed, failed)
+        return Fed(len(events), full and not failed, failed)
 
     async def _fold(
         self, group: Sequence[Copy], events: Sequence[Logged], failed: dict[Copy, str]
@@ -93,13 +94,3 @@ class Feeding:
             self._probe("folded")
         self._probe("committed")
 
-
-def _decoded(rows: Sequence[tuple[int, str, int, str, bytes]]) -> tuple[list[Logged], str]:
-    """The events up to the first that this program is too old for, and what is to be said of that one."""
-    events: list[Logged] = []
-    try:
-        for row in rows:
-            events.append(logged(*row))  # noqa: PERF401 - what was read before the one that cannot be is kept
-    except UnreadableEvent as error:
-        return events, str(error)
-    return events, ""

@@ -71,8 +71,9 @@ def logged(position: int, saga_id: str, version: int, topic: str, stored: bytes)
         stored = stored.replace(b"\\u0000", b"\\ufffd")
     try:
         data: JsonObject = from_json(stored)
-        for each in range(schema, newest):
-            data = UPCASTERS[name, each](data)
+        if schema < newest:
+            for each in range(schema, newest):
+                data = UPCASTERS[name, each](data)
     except (ValueError, KeyError) as error:
         return Logged(position, saga_id, version, UNREADABLE, {"reason": f"{topic}: {error}"})
     return Logged(position, saga_id, version, name, data)

@@ -18,6 +18,7 @@ from amends.infrastructure.postgres.copies import (
     events_channel,
 )
 from amends.infrastructure.postgres.listening import listen
+from amends.projections.batches import Batches
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.feeding import Feeding
 from amends.projections.installing import ensure_copies, ensure_views
@@ -54,7 +55,7 @@ class Runner:
         namespace: str,
         projections: Sequence[Projection] = PROJECTIONS,
         *,
-        batch_size: int = 1000,
+        batch_size: int = 10_000,
         probe: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._database_url = database_url
@@ -130,11 +131,14 @@ class Runner:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:
-        async with Copies.open(self._database_url, self._namespace) as copies:
+        async with (
+            Copies.open(self._database_url, self._namespace) as copies,
+            Batches(copies) as batches,
+        ):
             await copies.migrate()
             await ensure_copies(copies, self._projections)
             await ensure_views(copies, self._projections)
-            feeding = Feeding(copies, self._projections, self._clock, self._probe)
+            feeding = Feeding(copies, batches, self._projections, self._clock, self._probe)
             yield Session(copies, feeding, self._projections, self._batch_size, self._probe)
 
     async def _serve(self) -> None:

@@ -46,10 +46,16 @@ class Copy:
 
 
 class Copies:
-    """What a runner does with copies, on a connection of its own: with it, its hold on them ends."""
+    """What a runner does with copies, on a connection of its own: with it, its hold on them ends.
 
-    def __init__(self, connection: AsyncConnection, conninfo: str, namespace: str) -> None:
+    Events are read on another, so that the next can be read while rows are written.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, reader: AsyncConnection, conninfo: str, namespace: str
+    ) -> None:
         self._connection = connection
+        self._reader = reader
         self._conninfo = conninfo
         self._namespace = namespace
 
@@ -59,11 +65,13 @@ class Copies:
         """Connect. Raises Interrupted, in the body too."""
         conninfo = with_defaults(database_url)
         try:
-            connection = await AsyncConnection.connect(
-                conninfo, autocommit=True, application_name="amends projections"
-            )
-            async with connection:
-                yield cls(connection, conninfo, namespace)
+            async with (
+                await _connected(conninfo, "amends projections") as connection,
+                await _connected(conninfo, "amends projections read") as reader,
+            ):
+                # Rows and position are lost together, or not at all: nobody need wait for the disk.
+                await connection.execute("SET synchronous_commit TO off")
+                yield cls(connection, reader, conninfo, namespace)
         except psycopg.Error as error:
             raise Interrupted(f"the projections of {namespace!r} cannot go on: {error}") from error
 
@@ -93,7 +101,10 @@ class Copies:
 
     async def read(self, after: int, until: int | None, limit: int) -> list[tuple[int, str, int, str, bytes]]:
         """Events in the order of commits."""
-        return await self._query("read", {"after": after, "until": until, "limit": limit})
+        cursor = self._reader.cursor(binary=True)
+        statement = fill(QUERIES, "read", schema=self._namespace)
+        await cursor.execute(statement, {"after": after, "until": until, "limit": limit})
+        return await cursor.fetchall()
 
     async def states(self, copy: Copy, package: str, saga_ids: Collection[str]) -> Mapping[str, str]:
         """Where the fold of these sagas stands."""
@@ -215,6 +226,10 @@ class Copies:
         cursor = self._connection.cursor(binary=True)
         await cursor.execute(statement, arguments)
         return await cursor.fetchall() if cursor.description else []
+
+
+async def _connected(conninfo: str, name: str) -> AsyncConnection:
+    return await AsyncConnection.connect(conninfo, autocommit=True, application_name=name)
 
 
 def views(namespace: str) -> str:
