@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TaskP
 from rich.table import Table
 
 from amends.cli.finding import quiet_settings
+from amends.cli.listing import moment
 from amends.cli.running import execute, on_signal
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.logging import configure
@@ -49,7 +50,7 @@ def run_projections() -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """How far each projection is, and why one does not go on."""
+    """How far each projection is, whether a program feeds it, and why one does not go on."""
     execute(_status(as_json))
 
 
@@ -80,12 +81,13 @@ async def _status(as_json: bool) -> None:
     if as_json:
         out.print_json(data=found)
         return
-    table = Table("projection", "copy", "state", "events", "behind", "since", "a second", "error", box=None)
+    table = Table("projection", "copy", "state", "events", "behind", "since (UTC)", "a second", "", box=None)
     for each in found:
         rate = each["events_per_second"]
         table.add_row(
             each["projection"], str(each["copy"]), each["state"], str(each["events"]), str(each["behind"]),
-            each["behind_since"] or "", f"{rate:,.0f}" if rate else "", each["error"],
+            moment(each["behind_since"]), f"{rate:,.0f}" if rate else "",
+            each["error"] or ("" if each["fed"] else "nobody feeds it: amends projections run"),
         )  # fmt: skip
     out.print(table)
 
@@ -104,7 +106,7 @@ async def _rebuild(names: list[str]) -> None:
             shown.update(task, completed=built.done, total=built.done + built.left, rate=_rate(built))
 
         async with Servers(settings) as servers:
-            await Runner(servers.database_url, settings.namespace, batch_size=5000).rebuild(names, tell)
+            await Runner(servers.database_url, settings.namespace).rebuild(names, tell)
     out.print(f"rebuilt: {', '.join(names)}")
 
 

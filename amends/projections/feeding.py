@@ -93,4 +93,3 @@ class Feeding:
                 await self._copies.advance(copy, position, len(events), busy)
             self._probe("folded")
         self._probe("committed")
-

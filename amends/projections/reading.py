@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from amends.domain.errors import AmendsError
 from amends.infrastructure.postgres.copies import channel
-from amends.infrastructure.postgres.listening import listen
+from amends.infrastructure.postgres.listening import listening
 from amends.infrastructure.postgres.showing import Showing
 
 _NAMES: Final = ("sagas",)
@@ -32,9 +31,12 @@ async def wait_until_shown(
 ) -> None:
     """Return when these projections show the saga at this version, or a later one. Raises `NotShown`."""
     told = asyncio.Event()
-    listening = asyncio.create_task(listen(database_url, channel(namespace), told.set, "amends views listen"))
     try:
-        async with asyncio.timeout(timeout.total_seconds()), Showing.open(database_url, namespace) as showing:
+        async with (
+            listening(database_url, channel(namespace), told.set, "amends views listen"),
+            asyncio.timeout(timeout.total_seconds()),
+            Showing.open(database_url, namespace) as showing,
+        ):
             while not await showing.shows(saga_id, version, projections):
                 await told.wait()
                 told.clear()
@@ -43,7 +45,3 @@ async def wait_until_shown(
             f"expected the views to show version {version} of saga {saga_id} within {timeout}; they do not yet. "
             "`amends projections status` tells how far they are, `amends projections run` feeds them"
         ) from None
-    finally:
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening

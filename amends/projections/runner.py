@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final, Self
 
 from amends.domain.errors import AmendsError
 from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.groups import only
-from amends.infrastructure.postgres.copies import (
-    Copies,
-    Interrupted,
-    events_channel,
-)
-from amends.infrastructure.postgres.listening import listen
+from amends.infrastructure.postgres.copies import Copies, Interrupted, channel, events_channel
+from amends.infrastructure.postgres.listening import listening
 from amends.projections.batches import Batches
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.feeding import Feeding
@@ -74,21 +70,13 @@ class Runner:
 
     async def run(self) -> None:
         """Run until `stop` is called. While the database is away, or refuses, it is tried again and logged."""
-        channel = events_channel(self._namespace)
-        listening = asyncio.create_task(
-            listen(self._database_url, channel, self._woken.set, "amends projections listen")
-        )
-        try:
+        async with self._hearing(events_channel(self._namespace)):
             while not self._stopping.is_set():
                 try:
                     await self._serve()
                 except Interrupted as error:
                     _LOG.warning("beginning again: %s", error)
                     await self._clock.sleep(_PAUSE)
-        finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
 
     async def catch_up(self) -> None:
         """Take in all events that there are into all copies that nobody else feeds, and return."""
@@ -107,13 +95,15 @@ class Runner:
             raise UnknownProjection(
                 f"expected names of projections ({', '.join(self._projections)}), got {', '.join(unknown)}"
             )
-        async with self._session() as session:
+        async with self._hearing(channel(self._namespace)), self._session() as session:
             await session.begin_building(names)
             while left := await session.building(names):
+                self._woken.clear()
                 for progress in left:
                     tell(progress)
-                if not await session.turn():
-                    await self._clock.sleep(_BREATH)
+                if not await session.turn():  # another feeds them, or readers are in the way of the swap
+                    await self._wait(self._woken)
+                    await session.look_around()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -128,6 +118,10 @@ class Runner:
                     await asyncio.wait((work,))
         except BaseExceptionGroup as error:
             raise only(error) from error
+
+    def _hearing(self, channel: str) -> AbstractAsyncContextManager[None]:
+        """Be woken by what is told there."""
+        return listening(self._database_url, channel, self._woken.set, "amends projections listen")
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[Session]:

@@ -31,7 +31,15 @@ async def test_taking_in_again_changes_nothing(projection: Projection, place: Pl
     await runner(place, projection).catch_up()
     once = await only(place, projection)
     assert all(rows for rows in once.values())
-    await runner(place, projection).catch_up()
+    [before] = await place.query("SELECT * FROM test.projections WHERE name = %s", projection.name)
+    for position in (0, before["position"] // 2):
+        await place.query(
+            "UPDATE test.projections SET position = %s WHERE name = %s", position, projection.name
+        )
+        await runner(place, projection).catch_up()
+    [after] = await place.query("SELECT * FROM test.projections WHERE name = %s", projection.name)
+    assert after["position"] == before["position"]
+    assert after["events"] > 2 * before["events"], "they were taken in again"
     assert await only(place, projection) == once
 
 

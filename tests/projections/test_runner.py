@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Final
 from uuid import uuid4
 
 import psycopg
@@ -16,8 +19,12 @@ from amends.projections.projection import Change, Logged, States
 from amends.projections.reading import NotShown, wait_until_shown
 from amends.projections.runner import Runner
 from amends.projections.sagas import Sagas
+from amends.projections.session import Progress
+from amends.projections.status import statuses
 from tests.projections.conftest import NAMESPACE, Place
 from tests.projections.histories import completed, sagas, write
+
+ALL: Final = [each.name for each in PROJECTIONS]
 
 
 async def until(condition: Callable[[], object], place: Place) -> None:
@@ -81,34 +88,92 @@ async def test_a_reader_waits_for_its_own_action(place: Place) -> None:
     await waiting
 
 
-async def test_one_of_several_runners_feeds_each_copy_and_another_takes_over(place: Place) -> None:
+@asynccontextmanager
+async def another_process(place: Place) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A runner in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.projections.doomed", place.url, "never", "1", "follow",
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_one_of_several_runners_feeds_each_copy_and_another_takes_over_when_it_dies(
+    place: Place,
+) -> None:
     fed: list[str] = []
-
-    def named(name: str) -> Runner:
-        def probe(label: str) -> None:
-            if label == "committed":
-                fed.append(name)
-
-        return Runner(place.url, NAMESPACE, batch_size=10, probe=probe)
-
-    async with named("first").running():
-        await write(place, sagas(8))
+    await write(place, sagas(8))
+    async with another_process(place) as first:
         await until(lambda: caught_up(place), place)
-        async with named("second").running() as second:
+        async with Runner(place.url, NAMESPACE, probe=fed.append).running():
             await write(place, sagas(12)[8:])
             await until(lambda: caught_up(place), place)
-            assert set(fed) == {"first"}
-            await place.query(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'amends projections' AND pid IN"
-                " (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
-            )
+            assert "folded" not in fed, "the first feeds them all"
+            first.kill()
+            await first.wait()
             await write(place, sagas(16)[12:])
             await until(lambda: caught_up(place), place)
-            second.stop()
+            assert "folded" in fed
     shown = await place.tables()
-    await Runner(place.url, NAMESPACE).rebuild([each.name for each in PROJECTIONS])
+    await Runner(place.url, NAMESPACE).rebuild(ALL)
     assert await place.tables() == shown
+
+
+async def test_a_runner_whose_connection_breaks_begins_again(place: Place) -> None:
+    async with Runner(place.url, NAMESPACE).running():
+        await write(place, sagas(4))
+        await until(lambda: caught_up(place), place)
+        await place.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name LIKE 'amends projections%%' AND datname = current_database()"
+        )
+        await write(place, sagas(8)[4:])
+        await until(lambda: caught_up(place), place)
+
+
+async def test_several_rebuilds_at_once_build_one_copy(place: Place) -> None:
+    await write(place, sagas(16))
+    await Runner(place.url, NAMESPACE).catch_up()
+    before = await place.tables()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(Runner(place.url, NAMESPACE, batch_size=5).rebuild(ALL) for _ in range(3)))
+    assert await place.tables() == before
+    assert {row["copy"] for row in await place.query("SELECT copy FROM test.projections")} == {2}
+
+
+async def test_a_rebuild_waits_for_whoever_feeds_the_copy_and_goes_on_when_that_dies(place: Place) -> None:
+    await write(place, sagas(4))
+    await Runner(place.url, NAMESPACE).catch_up()
+    told: list[Progress] = []
+    async with await psycopg.AsyncConnection.connect(place.url, autocommit=True) as other:
+        await other.execute("SELECT pg_advisory_lock(hashtextextended('amends projection test sagas 2', 0))")
+        building = asyncio.create_task(Runner(place.url, NAMESPACE).rebuild(["sagas"], told.append))
+        await until(lambda: _is_building(place), place)
+        [row] = await place.query("SELECT fed FROM test_views.projections WHERE copy = 2")
+        assert row["fed"]
+    async with asyncio.timeout(20):
+        await building
+    assert told[0].done == 0, "until then it took in nothing"
+
+
+async def _is_building(place: Place) -> bool:
+    return bool(await place.query("SELECT FROM test.projections WHERE state = 'building'"))
+
+
+async def test_the_status_says_whether_anybody_feeds_a_copy(place: Place) -> None:
+    assert {each["fed"] for each in await statuses(place.url, NAMESPACE)} == {False}
+    async with Runner(place.url, NAMESPACE).running():
+        await until(lambda: _all_fed(place), place)
+    assert {each["fed"] for each in await statuses(place.url, NAMESPACE)} == {False}
+
+
+async def _all_fed(place: Place) -> bool:
+    return all(each["fed"] for each in await statuses(place.url, NAMESPACE))
 
 
 async def test_a_new_projection_sees_all_history(place: Place) -> None:

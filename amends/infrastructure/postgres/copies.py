@@ -194,7 +194,7 @@ class Copies:
                 found = await self._query("swap", {"name": copy.name, "copy": copy.number})
                 if not found:
                     return None
-                await self._query("go_live", self._named(copy))
+                await self._query("go_live", self._named(copy) | {"channel": channel(self._namespace)})
                 await self.show(copy.name, copy.version, package, ["views"], copy)
         except psycopg.errors.LockNotAvailable:
             return None

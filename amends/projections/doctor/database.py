@@ -53,8 +53,8 @@ async def projection_findings(database_url: str, namespace: str) -> Sequence[Fin
             mend = f"amends projections rebuild {copy['projection']}"
             found.append(broken(name, f"does not go on: {copy['error']}", mend))
         elif copy["behind"]:
-            told = f"{copy['behind']} events are not shown yet, since {copy['behind_since']}"
-            found.append(attention(name, told, "amends projections run, unless one runs and this goes down"))
+            told = f"{copy['behind']} events are not shown yet, the first since {copy['behind_since']}"
+            found.append(attention(name, *_behind(copy["fed"], told)))
         else:
             found.append(well(name, "shows all that is recorded"))
     async with PostgresViews.open(database_url, namespace) as views:
@@ -65,6 +65,13 @@ async def projection_findings(database_url: str, namespace: str) -> Sequence[Fin
     else:
         found.append(well("dead letters", "none"))
     return found
+
+
+def _behind(fed: bool, told: str) -> tuple[str, str]:
+    """What is told of a projection that is behind, and what helps."""
+    if fed:
+        return f"{told}; it is being fed", "look again: the number should go down"
+    return f"{told}, and nobody feeds it", "amends projections run, or amends worker MODULE"
 
 
 async def _workers(store: PostgresStore) -> Sequence[Finding]:
