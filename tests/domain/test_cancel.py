@@ -8,6 +8,7 @@ from amends.domain.errors import ActionRefused
 from tests.domain.driver import Play
 
 
+@pytest.mark.semantics("cancel")
 def test_before_the_pivots_command_is_out_it_compensates_and_the_step_in_hand_too() -> None:
     play = Play()
     play.succeed("reserve")
@@ -41,6 +42,7 @@ def test_a_rejection_that_comes_after_a_cancel_needs_no_second_look() -> None:
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("cancel")
 def test_while_the_pivots_command_is_out_it_closes_it() -> None:
     play = Play()
     play.succeed("reserve", "charge")
@@ -49,6 +51,7 @@ def test_while_the_pivots_command_is_out_it_closes_it() -> None:
     assert play.status == "running"
 
 
+@pytest.mark.semantics("cancel")
 def test_after_the_pivot_it_is_refused_and_nothing_is_recorded() -> None:
     play = Play()
     play.succeed("reserve", "charge", "ship")

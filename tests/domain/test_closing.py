@@ -45,6 +45,7 @@ WAYS = ["retries", "cancel", "cancel in the delay", "deadline"]
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.semantics("closing")
 def test_every_way_of_giving_the_pivot_up_leads_to_close_and_nothing_else_is_sent(how: str) -> None:
     play = closing(how)
     assert play.sent[-1] == "close ship"
@@ -57,6 +58,7 @@ def test_every_way_of_giving_the_pivot_up_leads_to_close_and_nothing_else_is_sen
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.semantics("closing")
 def test_close_rejected_compensates_the_steps_done_and_not_the_pivot(how: str) -> None:
     play = closing(how)
     play.reject("close ship")
@@ -66,6 +68,7 @@ def test_close_rejected_compensates_the_steps_done_and_not_the_pivot(how: str) -
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.semantics("closing")
 def test_close_succeeded_goes_forward(how: str) -> None:
     play = closing(how)
     play.succeed("close ship")
@@ -75,6 +78,7 @@ def test_close_succeeded_goes_forward(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.semantics("closing")
 def test_a_late_success_of_the_pivot_while_it_is_closed_goes_forward(how: str) -> None:
     play = closing(how)
     play.succeed("ship")
@@ -148,6 +152,7 @@ def test_the_pivot_itself_is_not_asked_again_after_its_close() -> None:
     assert play.sent.count("ship") == 1
 
 
+@pytest.mark.semantics("late-success-too-late")
 def test_a_success_after_the_close_was_rejected_is_a_contradiction() -> None:
     play = closing()
     play.reject("close ship")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amends.domain import events as e
 from amends.domain.saga import Saga, step
 from amends.domain.wire import Direction
@@ -16,6 +18,7 @@ def compensating() -> Play:
     return play
 
 
+@pytest.mark.semantics("compensation-order")
 def test_in_reverse_order_and_each_only_after_the_later_is_settled() -> None:
     play = compensating()
     assert play.sent[3:] == ["undo charge"]
@@ -34,6 +37,7 @@ def test_a_compensation_names_the_forward_key_that_it_undoes() -> None:
     assert undo.key != undo.forward_key
 
 
+@pytest.mark.semantics("compensation-retries")
 def test_retries_never_end_and_are_parked_after_the_quick_ones() -> None:
     play = compensating()
     for attempt in range(12):
@@ -48,6 +52,7 @@ def test_retries_never_end_and_are_parked_after_the_quick_ones() -> None:
     assert play.sent[-1] == "undo reserve"
 
 
+@pytest.mark.semantics("compensation-retries")
 def test_a_parked_compensation_is_retried_slowly() -> None:
     play = compensating()
     for _ in range(3):
@@ -59,6 +64,7 @@ def test_a_parked_compensation_is_retried_slowly() -> None:
     assert SECOND * 80 <= play.state.wake_up - before <= SECOND * 120
 
 
+@pytest.mark.semantics("compensation-retries")
 def test_rejected_opens_a_new_round() -> None:
     play = compensating()
     play.reject("undo charge")
@@ -113,6 +119,7 @@ class Bare(Saga[Placed], name="bare", version=1, key="order_id"):
         return Ship(order_id=self.key)
 
 
+@pytest.mark.semantics("passed-over")
 def test_a_step_without_a_compensation_is_passed_over() -> None:
     play = Play(Bare)
     play.succeed("first", "second")

@@ -182,6 +182,7 @@ def test_a_late_success_before_its_compensation_is_sent_is_undone_by_that() -> N
     assert play.sent.count("undo car") == 1
 
 
+@pytest.mark.semantics("late-success-of-a-foreign-service")
 def test_a_late_success_while_its_compensation_is_out_opens_another_round_of_it() -> None:
     play = given_up()
     assert kinds(play.arrive(BOOKED)) == [
@@ -198,6 +199,7 @@ def test_a_late_success_while_its_compensation_is_out_opens_another_round_of_it(
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("late-success-of-a-foreign-service")
 def test_a_late_success_after_its_compensation_opens_another_round_of_it() -> None:
     play = given_up()
     play.arrive(FREED)
@@ -209,6 +211,7 @@ def test_a_late_success_after_its_compensation_opens_another_round_of_it() -> No
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("late-success-of-a-foreign-service")
 def test_a_late_success_reopens_a_compensated_saga() -> None:
     play = given_up()
     play.arrive(FREED)
@@ -236,6 +239,7 @@ def test_each_attempt_that_succeeds_after_its_compensation_was_sent_opens_anothe
     assert play.state.contradictions == 0
 
 
+@pytest.mark.semantics("late-success-too-late")
 def test_a_late_success_in_a_failed_saga_is_a_contradiction() -> None:
     play = given_up()
     play.give(Abandon("abandon-1", "the car company is no more", by="ann"))
@@ -286,6 +290,7 @@ HOW = ["retries used up", "cancel", "deadline"]
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.semantics("closing-a-foreign-pivot")
 def test_a_foreign_pivot_knows_no_close_so_the_saga_is_parked_for_a_person(how: str) -> None:
     play = stopped(how)
     assert play.status == "running"
@@ -296,6 +301,7 @@ def test_a_foreign_pivot_knows_no_close_so_the_saga_is_parked_for_a_person(how: 
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.semantics("closing-a-foreign-pivot")
 def test_nothing_is_sent_until_a_foreign_pivot_is_settled(how: str) -> None:
     play = stopped(how)
     sent = list(play.sent)
@@ -306,6 +312,7 @@ def test_nothing_is_sent_until_a_foreign_pivot_is_settled(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.semantics("closing-a-foreign-pivot")
 def test_a_late_success_of_a_parked_foreign_pivot_decides(how: str) -> None:
     play = stopped(how)
     play.arrive(BOOKED)
@@ -313,6 +320,7 @@ def test_a_late_success_of_a_parked_foreign_pivot_decides(how: str) -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.semantics("closing-a-foreign-pivot")
 def test_a_person_settles_a_parked_foreign_pivot(how: str) -> None:
     play = stopped(how)
     play.give(Settle("settle-1", "their desk says no", step="car", outcome=Outcome.REJECTED, by="ann"))

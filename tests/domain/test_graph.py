@@ -77,6 +77,7 @@ def booked() -> Play:
     return play
 
 
+@pytest.mark.semantics("order")
 def test_steps_whose_predecessors_are_done_run_side_by_side() -> None:
     play = Play(Trip)
     assert play.sent == ["quote"]
@@ -120,6 +121,7 @@ def test_without_a_predecessor_steps_are_asked_at_the_start() -> None:
     assert play.status == "completed"
 
 
+@pytest.mark.semantics("side-by-side")
 def test_what_is_in_flight_when_a_sibling_is_rejected_is_given_up_and_compensated_in_its_turn() -> None:
     play = Play(Trip)
     play.succeed("quote", "hotel")
@@ -139,6 +141,7 @@ def test_what_is_in_flight_when_a_sibling_is_rejected_is_given_up_and_compensate
     assert "undo flight" not in play.sent
 
 
+@pytest.mark.semantics("side-by-side")
 def test_a_sibling_in_flight_that_is_rejected_before_its_turn_is_not_compensated() -> None:
     play = Play(Trip)
     play.succeed("quote")
@@ -160,6 +163,7 @@ def test_a_sibling_in_flight_that_is_rejected_before_its_turn_is_not_compensated
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("side-by-side")
 def test_nothing_is_retried_forward_after_a_sibling_is_given_up() -> None:
     play = Play(Trip)
     play.succeed("quote")
@@ -182,6 +186,7 @@ def test_a_success_that_comes_after_a_sibling_was_given_up_does_not_go_on_forwar
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("compensation-order")
 def test_compensation_runs_in_reverse_order_and_independent_branches_side_by_side() -> None:
     play = booked()
     play.reject("pay")
@@ -195,6 +200,7 @@ def test_compensation_runs_in_reverse_order_and_independent_branches_side_by_sid
     assert play.state.step("quote").passed_over
 
 
+@pytest.mark.semantics("compensation-order")
 def test_a_stuck_branch_does_not_hold_up_the_others() -> None:
     play = booked()
     play.reject("pay")
@@ -306,6 +312,7 @@ def test_something_else_than_a_step_in_after_is_refused(after: list[Any]) -> Non
         step(after=after)(ship)
 
 
+@pytest.mark.semantics("one-pivot")
 def test_a_step_beside_the_pivot_is_refused() -> None:
     with refused("expected every step to come before or after the pivot 'ship', but 'mail' runs beside it"):
 

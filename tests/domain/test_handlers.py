@@ -57,6 +57,7 @@ def paid() -> Told:
 # What a handler decides is recorded
 
 
+@pytest.mark.semantics("handlers")
 def test_a_handler_sends_commands_side_by_side_and_the_saga_waits_for_their_answers() -> None:
     told = fulfilment()
     assert told.sent == BOTH
@@ -67,6 +68,7 @@ def test_a_handler_sends_commands_side_by_side_and_the_saga_waits_for_their_answ
     ]  # fmt: skip
 
 
+@pytest.mark.semantics("sends")
 def test_the_key_of_a_send_is_its_ordinal_in_the_history_and_the_same_for_every_attempt() -> None:
     told = fulfilment()
     told.succeed("warehouse.pack")
@@ -78,6 +80,7 @@ def test_the_key_of_a_send_is_its_ordinal_in_the_history_and_the_same_for_every_
     assert len({event.key for event in told.commands}) == 2
 
 
+@pytest.mark.semantics("handlers")
 def test_what_a_handler_changes_in_its_state_is_recorded_as_the_difference() -> None:
     told = fulfilment()
     told.succeed("payments.charge", CHARGED)
@@ -87,6 +90,7 @@ def test_what_a_handler_changes_in_its_state_is_recorded_as_the_difference() -> 
     assert told.state.handlers.model == {"total": 100, "payment_id": "p1", "approvals": ["Ada"]}
 
 
+@pytest.mark.semantics("handlers")
 def test_replay_never_calls_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     told = paid()
     told.tell(APPROVED)
@@ -97,6 +101,7 @@ def test_replay_never_calls_a_handler(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fold((recorded.event for recorded in stored), told.id) == state
 
 
+@pytest.mark.semantics("handled-once")
 def test_an_event_is_recorded_by_its_id_even_where_nothing_was_decided() -> None:
     told = paid()
     told.tell(APPROVED)
@@ -110,6 +115,7 @@ def test_an_event_is_recorded_by_its_id_even_where_nothing_was_decided() -> None
     assert second.state.handlers.model == before
 
 
+@pytest.mark.semantics("handled-once")
 def test_an_event_that_comes_twice_is_handled_once() -> None:
     told = fulfilment()
     assert told.tell(APPROVED, message_id="a1")
@@ -137,6 +143,7 @@ def test_an_answer_without_a_handler_is_recorded_all_the_same() -> None:
 # How it ends
 
 
+@pytest.mark.semantics("handlers-complete")
 def test_it_completes_when_all_that_it_sent_is_answered_after_it_said_that_it_is_complete() -> None:
     told = paid()
     assert told.status == "running"
@@ -149,6 +156,7 @@ def test_it_completes_when_all_that_it_sent_is_answered_after_it_said_that_it_is
     assert told.state.wake_up is None
 
 
+@pytest.mark.semantics("sends")
 def test_a_pivot_is_sent_when_all_sends_before_it_are_answered() -> None:
     told = fulfilment()
     told.tell(APPROVED)
@@ -188,6 +196,7 @@ def test_an_event_is_published_once_with_an_id_of_its_own() -> None:
 # Undoing
 
 
+@pytest.mark.semantics("handlers-and-rejections")
 def test_a_rejected_send_turns_back_and_undoes_what_was_sent() -> None:
     told = fulfilment()
     told.succeed("warehouse.pack")
@@ -198,6 +207,7 @@ def test_a_rejected_send_turns_back_and_undoes_what_was_sent() -> None:
     assert told.status == "compensated"
 
 
+@pytest.mark.semantics("sends")
 def test_what_was_sent_is_undone_in_reverse_order_one_after_the_other() -> None:
     told = paid()
     told.tell(Disputed(payment_id="p1"))
@@ -209,6 +219,7 @@ def test_what_was_sent_is_undone_in_reverse_order_one_after_the_other() -> None:
     assert told.state.reason == "the customer disputes the payment"
 
 
+@pytest.mark.semantics("sends")
 def test_a_send_that_never_answered_may_have_happened_and_is_undone_too() -> None:
     told = fulfilment()
     told.succeed("payments.charge", CHARGED)
@@ -219,6 +230,7 @@ def test_a_send_that_never_answered_may_have_happened_and_is_undone_too() -> Non
     assert told.sent[-1] == "warehouse.unpack"
 
 
+@pytest.mark.semantics("handlers-and-rejections")
 def test_a_handler_of_rejections_decides_instead_of_turning_back() -> None:
     told = fulfilment()
     told.reject("warehouse.pack")
@@ -240,6 +252,7 @@ def test_a_send_that_was_rejected_and_tolerated_is_not_undone() -> None:
     assert told.sent == [*BOTH, "payments.refund"]
 
 
+@pytest.mark.semantics("handlers-complete")
 def test_events_that_come_when_nothing_more_is_decided_are_recorded_and_passed_over() -> None:
     told = paid()
     told.tell(APPROVED)
@@ -252,6 +265,7 @@ def test_events_that_come_when_nothing_more_is_decided_are_recorded_and_passed_o
     assert told.status == "completed"
 
 
+@pytest.mark.semantics("handlers-and-operators")
 def test_an_answer_that_an_operator_gives_by_hand_is_told_to_its_handler() -> None:
     told = fulfilment()
     told.give(

@@ -57,6 +57,7 @@ def again(recorded: Recorded, **changes: Any) -> Recorded:
     return read(changed.originator_id, changed.originator_version, changed.topic, changed.stored)
 
 
+@pytest.mark.semantics("event-fields")
 def test_the_stable_names_are_those_under_which_histories_are_stored() -> None:
     assert set(e.EVENT_TYPES) >= NAMES
     assert {kind.schema_version for kind in e.EVENT_TYPES.values()} == {1}
@@ -67,6 +68,7 @@ def test_events_survive_the_way_through_their_bytes() -> None:
         assert again(recorded) == recorded
 
 
+@pytest.mark.semantics("event-fields")
 def test_every_event_says_when_what_caused_it_and_who() -> None:
     for recorded in played():
         body = json.loads(recorded.stored)
@@ -75,6 +77,7 @@ def test_every_event_says_when_what_caused_it_and_who() -> None:
         assert body["by"] == "test"
 
 
+@pytest.mark.semantics("replay")
 def test_a_history_replays_with_no_definition_loaded() -> None:
     recorded = played()
     stored = [(r.originator_id, r.originator_version, r.topic, r.stored) for r in recorded]
@@ -89,6 +92,7 @@ def test_a_chain_that_is_whole_is_accepted() -> None:
     verify([again(recorded) for recorded in played()])
 
 
+@pytest.mark.semantics("event-fields")
 def test_each_event_carries_the_hash_of_the_one_before() -> None:
     first, second, *_ = played()
     assert history.previous_of(first.stored) == ""
@@ -114,6 +118,7 @@ def tampered() -> Iterator[list[Recorded]]:
 
 
 @pytest.mark.parametrize("case", range(6))
+@pytest.mark.semantics("hash")
 def test_tampering_is_found(case: int) -> None:
     with pytest.raises(BrokenHistory):
         verify(list(tampered())[case])
@@ -162,6 +167,7 @@ def test_what_cannot_be_read_is_refused(topic: str, stored: bytes, text: str) ->
         read(UUID(int=7), 3, topic, stored)
 
 
+@pytest.mark.semantics("hash", "stored-as-is")
 def test_old_shapes_are_upcast_on_reading_and_the_chain_still_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = played()
     at = next(i for i, r in enumerate(whole) if r.topic == "command.timed-out:1")
@@ -204,6 +210,7 @@ STORED = (
 )
 
 
+@pytest.mark.semantics("stored-as-is")
 def test_what_the_first_release_stored_means_the_same_for_ever() -> None:
     """What equals its default is not stored, so no default may change without a new schema version."""
     _, recorded, rejected = (read(UUID(int=7), i, *row).event for i, row in enumerate(STORED, start=1))
@@ -214,6 +221,7 @@ def test_what_the_first_release_stored_means_the_same_for_ever() -> None:
     assert (rejected.code, rejected.reason, rejected.details, rejected.attempt) == ("", "", None, 1)
 
 
+@pytest.mark.semantics("hash")
 def test_the_hash_covers_saga_version_type_and_bytes() -> None:
     digests = {
         history.digest(UUID(int=1), 1, "a:1", b"{}"),

@@ -17,6 +17,7 @@ from amends.domain.wire import ATTEMPT, DIRECTION, IDEMPOTENCY_KEY, ROUND, STEP,
 from tests.domain.driver import SECOND, Placed, Play, Reserve
 
 
+@pytest.mark.semantics("saga-id")
 def test_the_saga_id_is_a_function_of_namespace_type_key_and_fork() -> None:
     assert saga_id("ns", "order", "o1") == UUID(
         "47e93dcb-4e8d-5731-ab97-99a976aaad3a"
@@ -33,11 +34,13 @@ def test_the_saga_id_is_a_function_of_namespace_type_key_and_fork() -> None:
     assert saga_id("ns", "order", "o1") in ids
 
 
+@pytest.mark.semantics("same-start")
 def test_the_same_start_message_again_is_a_no_op() -> None:
     play = Play()
     assert play.give(play.first) == []
 
 
+@pytest.mark.semantics("same-start")
 def test_another_start_for_a_key_that_exists_is_refused_and_recorded_once() -> None:
     play = Play()
     other = Start("start-2", play.id, "test", "o1", "orders.placed", {"order_id": "o1", "total": 5})
@@ -57,6 +60,7 @@ def test_a_start_is_refused_after_the_end_too() -> None:
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("idempotency-key")
 def test_the_idempotency_key_is_a_function_of_saga_step_direction_and_round() -> None:
     saga = saga_id("ns", "order", "o1")
     keys = {
@@ -76,6 +80,7 @@ def test_the_idempotency_key_is_a_function_of_saga_step_direction_and_round() ->
     assert command.command_id == command_id(play.id, "reserve", Direction.FORWARD, 1, 1)
 
 
+@pytest.mark.semantics("round")
 def test_key_and_payload_are_fixed_at_the_rounds_first_attempt() -> None:
     built: list[Reserve] = []
 
@@ -94,6 +99,7 @@ def test_key_and_payload_are_fixed_at_the_rounds_first_attempt() -> None:
     assert len(built) == 1  # read from the history afterwards
 
 
+@pytest.mark.semantics("idempotency-key")
 def test_forward_and_compensation_rounds_count_separately() -> None:
     play = Play()
     play.succeed("reserve")
@@ -105,6 +111,7 @@ def test_forward_and_compensation_rounds_count_separately() -> None:
     assert {c.forward_key for c in play.commands[2:]} == {play.commands[0].key}
 
 
+@pytest.mark.semantics("command-id")
 def test_a_reply_is_matched_by_its_command_id_and_nothing_weaker() -> None:
     play = Play()
     command = play.commands[0]

@@ -18,6 +18,7 @@ def given_up() -> Play:
     return play
 
 
+@pytest.mark.semantics("late-success")
 def test_a_late_success_before_its_compensation_is_answered_is_recorded_and_harmless() -> None:
     play = given_up()
     assert [event.type for event in play.succeed("charge")] == ["command.succeeded"]
@@ -27,6 +28,7 @@ def test_a_late_success_before_its_compensation_is_answered_is_recorded_and_harm
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("late-success")
 def test_a_late_success_after_its_compensation_is_recorded_and_harmless() -> None:
     play = given_up()
     play.succeed("undo charge")
@@ -86,6 +88,7 @@ class Three(Saga[Placed], name="three", version=1, key="order_id"):
         return Ship(order_id=self.key)
 
 
+@pytest.mark.semantics("late-success")
 def test_a_late_success_that_was_passed_over_is_compensated_after_all() -> None:
     play = Play(Three)
     play.succeed("reserve")
@@ -100,6 +103,7 @@ def test_a_late_success_that_was_passed_over_is_compensated_after_all() -> None:
     assert play.sent.count("undo reserve") == 1
 
 
+@pytest.mark.semantics("reopened", "late-success")
 def test_a_late_success_that_was_passed_over_reopens_a_compensated_saga() -> None:
     play = Play(Three)
     play.succeed("reserve")
@@ -127,6 +131,7 @@ def test_a_step_without_a_compensation_does_not_reopen() -> None:
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("contradictions")
 def test_a_contradiction_while_running_is_flagged_and_the_saga_goes_on() -> None:
     play = Play()
     play.tick()
@@ -149,6 +154,7 @@ def test_a_contradiction_in_a_completed_saga_is_flagged() -> None:
     assert play.status == "completed"
 
 
+@pytest.mark.semantics("contradictions")
 def test_a_rejection_that_was_none_is_compensated_while_compensating() -> None:
     play = Play()
     play.succeed("reserve")

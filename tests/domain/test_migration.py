@@ -86,6 +86,7 @@ def refused(play: Play, to: type[Saga[Any]], why: str) -> None:
     assert (len(play.history), play.state.definition) == (before, 1)
 
 
+@pytest.mark.semantics("migration")
 def test_it_is_recorded_who_moved_it_and_why_and_which_steps_have_other_names() -> None:
     play = played("reserve")
     [event] = play.migrate(Wrapped)

@@ -48,6 +48,7 @@ def test_a_retry_does_not_wait_for_its_delay() -> None:
     assert len({command.key for command in play.commands}) == 1
 
 
+@pytest.mark.semantics("compensation-by-hand")
 def test_a_parked_compensation_is_tried_again_at_once() -> None:
     play = played("reserve")
     play.reject("charge")
@@ -211,6 +212,7 @@ def test_a_settled_reply_must_be_what_later_steps_expect() -> None:
     )
 
 
+@pytest.mark.semantics("compensation-by-hand")
 def test_a_compensation_settled_by_hand_counts_as_undone_and_is_listed() -> None:
     play = played("reserve", "charge")
     play.reject("ship")
@@ -278,6 +280,7 @@ def test_settling_is_refused_where_there_is_nothing_to_settle() -> None:
 # Abandon
 
 
+@pytest.mark.semantics("compensation-by-hand")
 def test_an_abandoned_saga_lists_every_effect_left_and_every_unresolved_key() -> None:
     play = played("reserve", "charge")
     assert act(play, Abandon) == ["saga.failed"]
@@ -288,6 +291,7 @@ def test_an_abandoned_saga_lists_every_effect_left_and_every_unresolved_key() ->
     assert (play.status, play.state.wake_up) == ("failed", None)
 
 
+@pytest.mark.semantics("compensation-by-hand")
 def test_an_abandoned_compensation_lists_what_is_not_undone() -> None:
     play = played("reserve", "charge")
     play.reject("ship")
@@ -298,6 +302,7 @@ def test_an_abandoned_compensation_lists_what_is_not_undone() -> None:
     assert [(key.step, key.direction) for key in event.unresolved] == [("reserve", Direction.COMPENSATE)]
 
 
+@pytest.mark.semantics("late-success-too-late")
 def test_a_late_success_in_an_abandoned_saga_of_a_step_that_was_given_up_is_a_contradiction() -> None:
     play = played("reserve")
     play.time_out("charge")

@@ -18,6 +18,7 @@ from tests.domain.driver import SECOND
 MIDDLE = UUID(int=0x7FFF)  # draws next to no jitter
 
 
+@pytest.mark.semantics("retries")
 def test_the_delay_grows_up_to_its_cap_and_is_slow_after_the_quick_attempts() -> None:
     retry = Retry(attempts=6, delay=SECOND, factor=2, cap=SECOND * 6, slow=SECOND * 600)
     waits = [round(retry.wait(tries, MIDDLE) / SECOND) for tries in range(1, 8)]
@@ -25,6 +26,7 @@ def test_the_delay_grows_up_to_its_cap_and_is_slow_after_the_quick_attempts() ->
 
 
 @given(st.uuids(version=5))
+@pytest.mark.semantics("retries", "clock")
 def test_the_jitter_is_a_fifth_at_most_and_drawn_from_the_command_id(command_id: UUID) -> None:
     retry = Retry(delay=SECOND * 10)
     wait = retry.wait(1, command_id)

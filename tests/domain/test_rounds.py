@@ -61,6 +61,7 @@ def charging() -> Play:
     return play
 
 
+@pytest.mark.semantics("round", "declared-rounds")
 def test_a_rejection_is_asked_again_in_a_new_round_with_a_new_key_after_each_declared_delay() -> None:
     play = charging()
     for number, delay in enumerate(DELAYS, start=2):
@@ -83,6 +84,7 @@ def test_a_round_that_succeeds_lets_the_saga_go_on() -> None:
     assert play.sent[-1] == "ship"
 
 
+@pytest.mark.semantics("declared-rounds")
 def test_when_the_declared_rounds_are_used_up_a_rejection_counts() -> None:
     play = charging()
     for _ in DELAYS:

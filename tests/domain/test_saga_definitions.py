@@ -67,6 +67,7 @@ def test_self_is_read_only() -> None:
         play.give(play.first)
 
 
+@pytest.mark.semantics("compensation-without-reply")
 def test_a_reply_that_there_is_none_of_raises_unless_a_default_is_given() -> None:
     seen: list[object] = []
 
@@ -95,6 +96,7 @@ def test_no_steps() -> None:
         class Empty(Saga[Placed], name="empty", version=1, key="order_id"): ...
 
 
+@pytest.mark.semantics("one-pivot")
 def test_a_second_pivot() -> None:
     with refused("expected at most one pivot, got ship, notify; keep pivot=True on the step after which"):
 

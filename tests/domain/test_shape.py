@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from amends.domain.definition import in_order
 from tests.domain.driver import Charged, Order, Released, Reserved
 
 
+@pytest.mark.semantics("shapes")
 def test_the_shape_is_json_and_says_what_a_history_is_drawn_from() -> None:
     shape = Order.definition.shape()
     assert json.loads(json.dumps(shape)) == shape
@@ -45,6 +48,7 @@ def test_reply_types_by_subject() -> None:
     assert types["payments.charged"] is Charged
 
 
+@pytest.mark.semantics("steps-by-name")
 def test_steps_are_known_by_name() -> None:
     assert Order.definition.step("ship") is Order.definition.pivot
     assert Order.definition.step("charge").name == "charge"

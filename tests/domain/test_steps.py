@@ -10,6 +10,7 @@ from amends.domain.saga import Saga, step
 from tests.domain.driver import RETRY, SECOND, Charge, Notify, Order, Placed, Play, Refund, Reserve, Ship
 
 
+@pytest.mark.semantics("order")
 def test_steps_run_in_the_order_of_their_declaration() -> None:
     play = Play()
     play.succeed("reserve", "charge", "ship", "notify")
@@ -17,12 +18,14 @@ def test_steps_run_in_the_order_of_their_declaration() -> None:
     assert play.status == "completed"
 
 
+@pytest.mark.semantics("succeeded-before-the-pivot")
 def test_succeeded_before_the_pivot_goes_to_the_next_step() -> None:
     play = Play()
     play.succeed("reserve")
     assert play.sent == ["reserve", "charge"]
 
 
+@pytest.mark.semantics("rejected-before-the-pivot")
 def test_rejected_before_the_pivot_compensates_the_steps_done_and_not_this_one() -> None:
     play = Play()
     play.succeed("reserve")
@@ -34,6 +37,7 @@ def test_rejected_before_the_pivot_compensates_the_steps_done_and_not_this_one()
 
 
 @pytest.mark.parametrize("how", ["failed", "timed out"])
+@pytest.mark.semantics("unanswered-before-the-pivot")
 def test_no_definite_answer_before_the_pivot_is_retried_with_the_same_key(how: str) -> None:
     play = Play()
     play.succeed("reserve")
@@ -47,6 +51,7 @@ def test_no_definite_answer_before_the_pivot_is_retried_with_the_same_key(how: s
 
 
 @pytest.mark.parametrize("how", ["failed", "timed out"])
+@pytest.mark.semantics("unanswered-before-the-pivot", "may-have-happened")
 def test_retries_used_up_before_the_pivot_compensates_the_steps_done_and_this_one(how: str) -> None:
     play = Play()
     play.succeed("reserve")
@@ -61,6 +66,7 @@ def test_retries_used_up_before_the_pivot_compensates_the_steps_done_and_this_on
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("succeeded-at-the-pivot")
 def test_succeeded_pivot_passes_the_point_of_no_return() -> None:
     play = Play()
     play.succeed("reserve", "charge", "ship")
@@ -71,6 +77,7 @@ def test_succeeded_pivot_passes_the_point_of_no_return() -> None:
     assert play.status == "completed"
 
 
+@pytest.mark.semantics("rejected-at-the-pivot")
 def test_rejected_pivot_compensates_the_steps_done() -> None:
     play = Play()
     play.succeed("reserve", "charge")
@@ -81,6 +88,28 @@ def test_rejected_pivot_compensates_the_steps_done() -> None:
 
 
 @pytest.mark.parametrize("how", ["failed", "timed out"])
+@pytest.mark.semantics("unanswered-at-the-pivot")
+def test_no_definite_answer_at_the_pivot_is_retried_by_its_policy_with_the_same_key(how: str) -> None:
+    play = Play()
+    play.succeed("reserve", "charge")
+    for delay in (SECOND, SECOND * 2):
+        play.fail("ship") if how == "failed" else play.tick()
+        assert play.status == "running"
+        assert play.state.wake_up is not None
+        assert delay * 0.8 <= play.state.wake_up - play.now <= delay * 1.2
+        play.tick()
+    first, *again = play.commands[2:]
+    assert [(each.step, each.direction, each.attempt) for each in again] == [
+        ("ship", "forward", 2),
+        ("ship", "forward", 3),
+    ]
+    assert {each.key for each in again} == {first.key}
+    play.succeed("ship")
+    assert play.sent[-1] == "notify"
+
+
+@pytest.mark.parametrize("how", ["failed", "timed out"])
+@pytest.mark.semantics("unanswered-at-the-pivot")
 def test_retries_used_up_at_the_pivot_closes_it(how: str) -> None:
     play = Play()
     play.succeed("reserve", "charge")
@@ -93,6 +122,30 @@ def test_retries_used_up_at_the_pivot_closes_it(how: str) -> None:
     assert len({event.key for event in play.commands[2:5]}) == 1
 
 
+@pytest.mark.semantics("succeeded-after-the-pivot")
+def test_succeeded_after_the_pivot_goes_to_the_next_step() -> None:
+    class Shipped(Saga[Placed], name="shipped", version=1, key="order_id"):
+        @step(pivot=True)
+        def ship(self) -> Ship:
+            return Ship(order_id=self.key)
+
+        @step
+        def notify(self) -> Notify:
+            return Notify(order_id=self.key)
+
+        @step
+        def charge(self) -> Charge:
+            return Charge(order_id=self.key, amount=1)
+
+    play = Play(Shipped)
+    play.succeed("ship")
+    play.succeed("notify")
+    assert (play.sent, play.status) == (["ship", "notify", "charge"], "running")
+    play.succeed("charge")
+    assert play.status == "completed"
+
+
+@pytest.mark.semantics("rejected-after-the-pivot")
 def test_rejected_after_the_pivot_opens_a_new_round_later_and_parks() -> None:
     play = Play()
     play.succeed("reserve", "charge", "ship")
@@ -111,6 +164,7 @@ def test_rejected_after_the_pivot_opens_a_new_round_later_and_parks() -> None:
 
 
 @pytest.mark.parametrize("how", ["failed", "timed out"])
+@pytest.mark.semantics("unanswered-after-the-pivot")
 def test_no_definite_answer_after_the_pivot_is_retried_for_ever_with_the_same_key(how: str) -> None:
     play = Play()
     play.succeed("reserve", "charge", "ship")
@@ -127,6 +181,7 @@ def test_no_definite_answer_after_the_pivot_is_retried_for_ever_with_the_same_ke
     assert play.status == "completed"
 
 
+@pytest.mark.semantics("late-answers")
 def test_any_attempts_definite_answer_in_the_open_round_decides() -> None:
     play = Play()
     play.tick()  # the first attempt times out
@@ -146,6 +201,7 @@ def test_an_answer_during_the_retry_delay_decides_and_drops_the_timer() -> None:
     assert play.sent == ["reserve", "charge", "ship", "notify"]
 
 
+@pytest.mark.semantics("duplicates")
 def test_a_second_agreeing_answer_leaves_no_trace() -> None:
     play = Play()
     play.tick()
@@ -166,6 +222,7 @@ def test_a_failure_of_an_attempt_no_longer_awaited_is_recorded_and_changes_nothi
     assert play.sent == ["reserve", "reserve"]
 
 
+@pytest.mark.semantics("may-have-happened")
 def test_a_failure_may_be_followed_by_a_redelivery_that_succeeds() -> None:
     play = Play()
     play.fail("reserve")
@@ -174,6 +231,7 @@ def test_a_failure_may_be_followed_by_a_redelivery_that_succeeds() -> None:
     assert play.state.contradictions == 0
 
 
+@pytest.mark.semantics("retries")
 def test_a_service_that_asks_for_time_gets_it() -> None:
     play = Play()
     play.fail("reserve", retry_after=500.0)
@@ -182,6 +240,7 @@ def test_a_service_that_asks_for_time_gets_it() -> None:
     assert play.sent == ["reserve", "reserve"]
 
 
+@pytest.mark.semantics("promise-memory")
 def test_forgotten_parks_and_never_gives_up() -> None:
     play = Play()
     play.succeed("reserve")
@@ -218,6 +277,7 @@ class Maybe(Saga[Placed], name="maybe", version=1, key="order_id"):
         return Notify(order_id=self.key)
 
 
+@pytest.mark.semantics("skipped")
 def test_a_step_that_builds_no_command_is_skipped_and_not_compensated() -> None:
     play = Play(Maybe, total=0)
     assert play.state.step("charge").skipped
@@ -226,6 +286,7 @@ def test_a_step_that_builds_no_command_is_skipped_and_not_compensated() -> None:
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("passed-over")
 def test_a_compensation_that_builds_no_command_is_passed_over() -> None:
     play = Play(Maybe, total=1)
     play.succeed("charge")
@@ -233,6 +294,7 @@ def test_a_compensation_that_builds_no_command_is_passed_over() -> None:
     assert play.told()[-2:] == ["step.compensation-passed-over charge", "saga.compensated"]
 
 
+@pytest.mark.semantics("skipped-pivot")
 def test_behind_a_skipped_pivot_the_saga_only_goes_forward() -> None:
     play = Play(Maybe, total=2)
     play.succeed("charge")

@@ -33,6 +33,7 @@ def test_it_is_recorded_who_suspended_it_and_why() -> None:
     assert (play.status, play.state.suspended) == ("running", "an outage")
 
 
+@pytest.mark.semantics("suspended")
 def test_replies_are_recorded_and_nothing_new_is_sent_until_it_is_resumed() -> None:
     play = suspended("reserve")
     assert types(play.succeed("charge")) == ["command.succeeded"]
@@ -41,6 +42,7 @@ def test_replies_are_recorded_and_nothing_new_is_sent_until_it_is_resumed() -> N
     assert play.sent[-1] == "ship"
 
 
+@pytest.mark.semantics("suspended")
 def test_timers_stay_due_and_unapplied_until_it_is_resumed() -> None:
     play = suspended()
     assert play.wait(SECOND * 60) == []
@@ -58,6 +60,7 @@ def test_a_deadline_that_passed_meanwhile_is_applied_after_it_is_resumed() -> No
     assert (play.count(e.DeadlinePassed), play.status) == (1, "compensating")
 
 
+@pytest.mark.semantics("suspended")
 def test_a_rejection_that_came_meanwhile_is_decided_when_it_is_resumed() -> None:
     play = suspended("reserve")
     assert types(play.reject("charge")) == ["command.rejected"]

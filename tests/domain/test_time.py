@@ -81,6 +81,7 @@ def test_a_tick_applies_nothing_that_falls_due_after_its_bound() -> None:
     assert play.status == "running"
 
 
+@pytest.mark.semantics("clock")
 def test_time_never_goes_back() -> None:
     play = Play()
     play.now = T0 - timedelta(hours=1)
@@ -89,6 +90,7 @@ def test_time_never_goes_back() -> None:
     assert play.commands[-1].expires == T0 + SECOND * 10
 
 
+@pytest.mark.semantics("deadline")
 def test_the_deadline_before_the_pivots_command_is_out_compensates() -> None:
     play = Play()
     play.succeed("reserve")
@@ -102,6 +104,7 @@ def test_the_deadline_before_the_pivots_command_is_out_compensates() -> None:
     assert play.status == "compensated"
 
 
+@pytest.mark.semantics("deadline")
 def test_the_deadline_while_the_pivots_command_is_out_closes_it() -> None:
     play = Play()
     play.succeed("reserve", "charge")
@@ -111,6 +114,7 @@ def test_the_deadline_while_the_pivots_command_is_out_closes_it() -> None:
     assert play.status == "running"
 
 
+@pytest.mark.semantics("deadline")
 def test_the_deadline_after_the_pivots_success_is_only_recorded() -> None:
     play = Play()
     play.succeed("reserve", "charge", "ship")

@@ -105,6 +105,7 @@ def test_the_event_is_the_reply_of_its_step() -> None:
     assert play.commands[0].payload == {"order_id": "o1", "amount": 7}
 
 
+@pytest.mark.semantics("early-event")
 def test_a_matching_event_that_arrives_before_its_step_has_started_is_kept_and_consumed_when_it_starts() -> (
     None
 ):
@@ -137,6 +138,7 @@ def test_a_no_that_came_early_counts_when_the_step_starts() -> None:
     assert play.sent == ["reserve", "undo reserve"]
 
 
+@pytest.mark.semantics("wait-timeout")
 def test_a_waits_timeout_is_definite_and_counts_as_rejected() -> None:
     play = waiting()
     play.wait(DAY - SECOND)
@@ -174,6 +176,7 @@ def test_a_second_event_for_one_step_is_passed_over() -> None:
     assert play.status == "running"
 
 
+@pytest.mark.semantics("wait-and-pivot")
 def test_after_the_pivot_a_wait_that_is_skipped_on_its_timeout_lets_the_saga_go_on() -> None:
     play = waiting()
     play.arrive(YES)
@@ -192,6 +195,7 @@ class Patient(Saga[Placed], name="patient", version=1, key="order_id"):
     read = wait_for(Read, timeout=DAY, key="order_id", on_timeout="park")
 
 
+@pytest.mark.semantics("wait-and-pivot")
 def test_after_the_pivot_a_wait_that_is_parked_on_its_timeout_waits_on() -> None:
     play = Play(Patient)
     play.succeed("ship")
@@ -220,6 +224,7 @@ class Branches(Saga[Placed], name="branches", version=1, key="order_id", deadlin
         return Ship(order_id=self.key)
 
 
+@pytest.mark.semantics("side-by-side")
 def test_a_siblings_give_up_ends_a_wait_at_once() -> None:
     play = Play(Branches)
     play.reject("charge")
@@ -336,11 +341,13 @@ def test_while_the_saga_is_suspended_an_event_is_kept_and_ends_its_wait_when_it_
 # What is refused when the class is made
 
 
+@pytest.mark.semantics("wait-and-pivot")
 def test_a_wait_is_never_the_pivot() -> None:
     with pytest.raises(TypeError, match="pivot"):
         wait_for(Answered, timeout=DAY, pivot=True)  # type: ignore[call-arg]
 
 
+@pytest.mark.semantics("wait-and-pivot")
 def test_after_the_pivot_a_wait_must_say_what_its_timeout_does() -> None:
     with pytest.raises(DefinitionError, match="on_timeout"):
 

@@ -137,6 +137,7 @@ SCRIPTS: dict[str, tuple[Script, list[str], str]] = {
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.semantics("two-styles")
 def test_the_same_events_lead_to_the_same_commands_in_both_styles(name: str) -> None:
     script, commands, status = SCRIPTS[name]
     steps, handlers = Told(Order, PLACED), Told(OrderHandlers, PLACED)

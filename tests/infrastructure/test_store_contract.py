@@ -106,6 +106,7 @@ async def test_an_unknown_saga_is_loaded_empty(store: AnyStore) -> None:
     assert (await store.load([])).aggregates == {}
 
 
+@pytest.mark.semantics("clock")
 async def test_the_clock_is_aware_and_not_before_what_was_committed(store: AnyStore) -> None:
     first = (await store.load([])).now
     assert first.utcoffset() == timedelta(0)
@@ -232,6 +233,7 @@ async def test_a_commit_ends_the_lease(store: AnyStore) -> None:
     assert (await store.take_due(HELD_HERE, None, 10, HOUR)).saga_ids == [saga.id]
 
 
+@pytest.mark.semantics("version-not-held")
 async def test_only_held_versions_are_taken_and_told_of(store: AnyStore) -> None:
     await store.commit(new(started(deadline=NOW - SECOND)))
     for definitions in ([], [("order", 2)], [("other", 1)]):
@@ -309,6 +311,7 @@ async def test_unfinished_sagas_are_listed_in_pages(store: AnyStore) -> None:
 # Definitions
 
 
+@pytest.mark.semantics("shapes")
 async def test_a_shape_is_recorded_once(store: AnyStore) -> None:
     one, two = (
         {"saga": "order", "version": 1, "deadline": 3600.0},
@@ -319,6 +322,7 @@ async def test_a_shape_is_recorded_once(store: AnyStore) -> None:
     assert await store.shapes() == [one, two]
 
 
+@pytest.mark.semantics("shape-differs")
 async def test_another_shape_of_the_same_version_is_refused(store: AnyStore) -> None:
     await store.register([{"saga": "order", "version": 1, "steps": [{"name": "reserve"}, {"name": "ship"}]}])
     other = {"saga": "order", "version": 1, "steps": [{"name": "charge"}], "deadline": 5}
@@ -452,6 +456,7 @@ async def test_of_two_sagas_that_claim_a_key_at_once_one_is_refused(store: AnySt
     assert await store.find([PAYMENT]) == {}
 
 
+@pytest.mark.semantics("learnt-keys")
 async def test_a_saga_that_was_changed_by_another_worker_learns_nothing(store: AnyStore) -> None:
     saga = started()
     await store.commit(new(saga))

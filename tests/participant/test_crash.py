@@ -20,6 +20,7 @@ LABELS = ("received", "loaded", "handled", "committed", "published", "acknowledg
 
 
 @pytest.mark.parametrize("label", LABELS)
+@pytest.mark.semantics("promise-one-commit")
 async def test_a_replica_killed_at(stage: Stage, label: str) -> None:
     messages = [each for n in range(20) for each in (forward(f"k{n}"), forward(f"x{n}"), compensate(f"x{n}"))]
     await stage.command(*messages)

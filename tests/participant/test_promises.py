@@ -22,6 +22,7 @@ async def test_a_command_takes_effect_and_is_answered(service: Service) -> None:
     assert await service.effects() == ["charge"]
 
 
+@pytest.mark.semantics("promise-one-answer")
 async def test_every_attempt_of_a_key_that_succeeded_is_answered_alike(service: Service) -> None:
     first, second = await service.answers(forward()), await service.answers(forward(behave="reject"))
     assert first[0].body == second[0].body
@@ -29,6 +30,7 @@ async def test_every_attempt_of_a_key_that_succeeded_is_answered_alike(service: 
     assert await service.effects() == ["charge"]
 
 
+@pytest.mark.semantics("promise-one-answer")
 async def test_every_attempt_of_a_key_that_was_rejected_is_rejected(service: Service) -> None:
     first, second = await service.answers(forward(behave="reject")), await service.answers(forward())
     assert first[0].body == second[0].body
@@ -46,12 +48,14 @@ async def test_a_command_delivered_again_gets_the_same_message(service: Service)
     assert first[0].body == second[0].body
 
 
+@pytest.mark.semantics("promise-one-answer")
 async def test_failed_is_remembered_for_the_attempt(service: Service) -> None:
     assert await service.code(forward(behave="fail", command_id="a1")) == "failed/busy"
     assert await service.code(forward(behave="well", command_id="a1")) == "failed/busy"
     assert await service.effects() == []
 
 
+@pytest.mark.semantics("promise-one-answer")
 async def test_the_attempt_after_a_failed_one_may_succeed(service: Service) -> None:
     assert await service.code(forward(behave="fail", command_id="a1")) == "failed/busy"
     assert await service.code(forward(command_id="a2")) == "succeeded"
@@ -74,6 +78,7 @@ async def test_messages_of_one_key_are_handled_in_order(service: Service) -> Non
 # 2. One row: compensation, tombstone, close
 
 
+@pytest.mark.semantics("promise-one-row")
 async def test_a_compensation_undoes_an_effect_once_whatever_its_key(service: Service) -> None:
     await service.answers(forward())
     first = await service.answers(compensate(key="c1"))
@@ -83,6 +88,7 @@ async def test_a_compensation_undoes_an_effect_once_whatever_its_key(service: Se
     assert await service.effects() == ["charge", "refund"]
 
 
+@pytest.mark.semantics("promise-one-row")
 async def test_a_compensation_before_its_forward_command_leaves_a_tombstone(service: Service) -> None:
     [answer] = await service.answers(compensate())
     assert (answer.outcome, answer.body) == ("succeeded", {})
@@ -196,6 +202,7 @@ async def test_a_key_of_another_command_is_refused(service: Service) -> None:
         ("at length", "failed/too_large"),
     ],
 )
+@pytest.mark.semantics("promise-one-commit")
 async def test_all_but_success_rolls_the_effect_back(service: Service, behave: str, code: str) -> None:
     assert await service.code(forward(behave=behave)) == code
     assert await service.effects() == []
@@ -225,6 +232,7 @@ async def test_details_and_retry_after_travel(service: Service) -> None:
     assert failed.body["retry_after"] == 90
 
 
+@pytest.mark.semantics("promise-one-commit")
 async def test_the_answer_is_in_the_outbox_with_the_effect(service: Service) -> None:
     [answer] = await service.answers(forward())
     stored = await service.column(
@@ -236,6 +244,7 @@ async def test_the_answer_is_in_the_outbox_with_the_effect(service: Service) -> 
 # 4. Finite memory
 
 
+@pytest.mark.semantics("promise-memory")
 async def test_an_unknown_key_opened_before_the_horizon_is_forgotten_and_never_executed(
     service: Service,
 ) -> None:
@@ -298,6 +307,7 @@ async def test_an_old_key_that_was_touched_lately_is_kept(service: Service) -> N
 # 5. Expiry
 
 
+@pytest.mark.semantics("promise-expiry")
 async def test_an_expired_command_is_answered_and_not_executed(service: Service) -> None:
     assert await service.code(forward(expires=PAST)) == "failed/expired"
     assert await service.effects() == []
@@ -320,6 +330,7 @@ async def test_a_definite_answer_is_repeated_to_an_expired_command(service: Serv
     )
 
 
+@pytest.mark.semantics("promise-expiry")
 async def test_compensations_and_closing_do_not_expire(service: Service) -> None:
     await service.code(forward())
     assert await service.codes(compensate(expires=PAST), close("k2", expires=PAST)) == [

@@ -117,6 +117,7 @@ async def test_batches_of_the_same_keys_in_any_order_neither_block_each_other_fo
     assert await service.column("SELECT count(*) FROM effects GROUP BY order_id") == [1] * 30
 
 
+@pytest.mark.semantics("promise-one-row")
 async def test_many_replicas_racing_on_one_key_have_one_effect_and_one_answer(service_database: str) -> None:
     async def replica(number: int) -> list[str]:
         connection = await psycopg.AsyncConnection.connect(service_database, autocommit=True)

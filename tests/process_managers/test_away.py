@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from amends import Client, Command, Event, Participant, Retry, Saga, Settings, Tx, Worker, step
 from amends.client import Run
 from amends.infrastructure.embedded import Servers
@@ -107,6 +109,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.semantics("version-not-held")
 async def test_an_answer_for_a_version_that_nobody_holds_waits_for_a_worker_that_does(
     servers: Servers, namespace: str
 ) -> None:
@@ -130,6 +133,7 @@ async def test_an_answer_for_a_version_that_nobody_holds_waits_for_a_worker_that
         assert {recorded.event.by for recorded in history[2:]} <= {"both"}
 
 
+@pytest.mark.semantics("timers-and-messages")
 async def test_no_timer_overtakes_an_answer_that_came_while_no_worker_was_there(
     servers: Servers, namespace: str
 ) -> None:

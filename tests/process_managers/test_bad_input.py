@@ -153,6 +153,7 @@ async def test_replies_that_are_none(servers: Servers, namespace: str) -> None:
         await place.goes_on()
 
 
+@pytest.mark.semantics("same-start")
 async def test_another_start_for_a_key_that_is_taken(servers: Servers, namespace: str) -> None:
     async with opened(servers, namespace) as place:
         identity, _ = await place.run("k-1")

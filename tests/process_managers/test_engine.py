@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from amends.domain import wire
 from amends.domain.inputs import Cancel
 from amends.domain.saga import Saga, step
@@ -45,6 +47,7 @@ async def test_a_saga_whose_step_is_rejected_is_compensated(system: System) -> N
     await system.nothing_is_left()
 
 
+@pytest.mark.semantics("compensation-recorded")
 async def test_every_command_that_is_published_is_recorded_before_and_the_reverse(system: System) -> None:
     system.services.says |= {"charge": Outcome.REJECTED, "undo reserve": Outcome.FAILED}
     await system.engine()
@@ -125,6 +128,7 @@ async def test_a_timer_fires_when_it_is_due_and_not_at_the_next_look(system: Sys
     assert "command.timed-out" in await system.told()
 
 
+@pytest.mark.semantics("timers-and-messages")
 async def test_a_timer_waits_for_events_that_came_before_it_fell_due(system: System) -> None:
     """Another worker took the answer and died; the timeout must not overtake its redelivery."""
     system.services.says["reserve"] = None
@@ -143,6 +147,7 @@ async def test_a_timer_waits_for_events_that_came_before_it_fell_due(system: Sys
     assert "command.timed-out" not in await system.told()
 
 
+@pytest.mark.semantics("timers-and-messages")
 async def test_a_worker_that_was_down_for_a_day_times_nothing_out_that_was_answered(system: System) -> None:
     system.services.says["reserve"] = None
     engine = await system.engine()
@@ -401,6 +406,7 @@ class Second(Saga[Placed], name="order", version=2, key="order_id"):
         return Reserve(order_id=self.key)
 
 
+@pytest.mark.semantics("versions")
 async def test_two_versions_side_by_side(system: System) -> None:
     system.services.says["charge"] = None
     first = await system.engine(Order)
@@ -417,6 +423,7 @@ async def test_two_versions_side_by_side(system: System) -> None:
     assert rows == {"o1": 1, "o2": 2}
 
 
+@pytest.mark.semantics("version-not-held")
 async def test_a_message_for_a_version_that_is_not_held_waits_for_an_engine_that_holds_it(
     system: System,
 ) -> None:

@@ -210,6 +210,7 @@ def test_a_send_without_an_answer_is_tried_again_and_then_undone(system: System)
 # How events find their saga
 
 
+@pytest.mark.semantics("events-find-sagas")
 def test_an_event_finds_its_saga_by_a_field_that_holds_its_key(system: System) -> None:
     system.worker()
     for key in ("o1", "o2"):
@@ -218,6 +219,7 @@ def test_an_event_finds_its_saga_by_a_field_that_holds_its_key(system: System) -
     assert (system.status("o1"), system.status("o2")) == ("running", "completed")
 
 
+@pytest.mark.semantics("events-find-sagas")
 def test_an_event_finds_its_saga_by_a_key_that_it_learnt_on_the_way(system: System) -> None:
     system.worker()
     system.payment_ids = {"o1": "p-1", "o2": "p-2"}
@@ -251,6 +253,7 @@ class Signing(ProcessManager[FulfilmentState], name="signing", version=1):
         self.state.approvals.append("stamped")
 
 
+@pytest.mark.semantics("events-find-sagas")
 def test_an_event_finds_its_saga_by_a_header(system: System) -> None:
     system.worker(Signing)
     system.tell(Ordered(order_id="o 1ü"), "start-1")
@@ -294,6 +297,7 @@ def test_an_answer_to_another_saga_type_is_an_event_for_who_listens_by_a_field(s
     assert closed.changed == {"payment_id": "p-o1"}
 
 
+@pytest.mark.semantics("learnt-keys")
 def test_of_two_sagas_that_claim_one_key_the_second_is_told_so_and_nothing_is_lost(system: System) -> None:
     system.worker()
     system.payment_ids = {"o1": "p-1", "o2": "p-1"}
@@ -320,6 +324,7 @@ def test_of_two_sagas_that_claim_one_key_in_one_batch_one_gets_it(system: System
 # What finds no saga
 
 
+@pytest.mark.semantics("unclaimed")
 def test_an_event_that_comes_before_its_saga_is_kept_and_handled_when_it_has_started(system: System) -> None:
     system.worker()
     system.tell(approved(), "approval-1")
@@ -337,6 +342,7 @@ def test_an_event_and_the_start_after_it_in_one_batch(system: System) -> None:
     assert system.status() == "completed"
 
 
+@pytest.mark.semantics("unclaimed")
 def test_an_event_that_comes_before_its_key_is_learnt_is_kept_until_then(system: System) -> None:
     system.worker()
     system.says["payments.charge"] = None
@@ -348,6 +354,7 @@ def test_an_event_that_comes_before_its_key_is_learnt_is_kept_until_then(system:
     assert system.status() == "compensated"
 
 
+@pytest.mark.semantics("unclaimed")
 def test_an_event_that_waited_for_its_saga_too_long_is_a_dead_letter_with_the_reason(system: System) -> None:
     system.worker()
     system.tell(approved(), "approval-1")
@@ -360,6 +367,7 @@ def test_an_event_that_waited_for_its_saga_too_long_is_a_dead_letter_with_the_re
     assert system.status() == "running"
 
 
+@pytest.mark.semantics("unclaimed")
 def test_an_early_event_survives_the_death_of_the_worker_that_kept_it(system: System) -> None:
     system.worker()
     system.tell(approved(), "approval-1")
@@ -400,12 +408,14 @@ class Burying(ProcessManager[FulfilmentState], name="burying", version=1):
         self.state.approvals.append(event.by)
 
 
+@pytest.mark.semantics("unclaimed")
 def test_an_event_without_a_saga_may_be_ignored_and_an_auditor_sees_it(system: System) -> None:
     system.worker(Ignoring)
     system.tell(approved(), "approval-1")
     assert (system.unclaimed(), system.dead()) == ([("approval-1", "ignored")], {})
 
 
+@pytest.mark.semantics("unclaimed")
 def test_an_event_without_a_saga_may_be_a_dead_letter_at_once(system: System) -> None:
     system.worker(Burying)
     system.tell(approved(), "approval-1")
@@ -437,6 +447,7 @@ class Listening(ProcessManager[FulfilmentState], name="fulfilment", version=2):
         self.state.approvals.append("signed")
 
 
+@pytest.mark.semantics("version-not-held")
 def test_an_event_that_only_another_version_listens_to_waits_for_a_worker_that_holds_it(
     system: System,
 ) -> None:

@@ -53,6 +53,7 @@ async def system() -> AsyncIterator[System]:
     await made.close()
 
 
+@pytest.mark.semantics("versions", "migration")
 async def test_instances_stay_with_their_version_until_they_are_migrated(system: System) -> None:
     system.services.says["reserve"] = None
     await system.engine(First)

@@ -66,6 +66,7 @@ async def quarantined(system: System) -> Quarantined:
     return one
 
 
+@pytest.mark.semantics("quarantine")
 async def test_a_saga_that_cannot_be_decided_is_put_into_quarantine_and_the_others_go_on(
     system: System,
 ) -> None:
@@ -87,6 +88,7 @@ async def test_a_saga_that_cannot_be_decided_is_put_into_quarantine_and_the_othe
     await system.nothing_is_left()
 
 
+@pytest.mark.semantics("quarantine-release")
 async def test_an_operator_releases_it_and_what_was_held_is_handled_before_its_timers(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +130,7 @@ async def test_what_is_held_is_handled_in_the_order_in_which_it_came(
     ]
 
 
+@pytest.mark.semantics("quarantine-release")
 async def test_a_worker_that_starts_with_a_mended_definition_releases_it(system: System) -> None:
     faulty = await system.engine(Faulty)
     await system.place("large")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from amends.infrastructure.shapes import plain
 from amends.projections.design import outline
 from amends.projections.design.handlers import handler_rows, message_rows
@@ -49,6 +51,7 @@ def test_each_message_is_told_with_what_answers_it() -> None:
     assert rows[-1] == ("publishes Closed", "orders.closed", "–")
 
 
+@pytest.mark.semantics("shapes")
 def test_page_and_diagram_are_drawn_without_the_code() -> None:
     text = page(DESIGN)
     assert "Started by `orders.ordered` or `payments.paid-ahead`." in text

@@ -146,6 +146,7 @@ async def _is(garage: Garage, status: str) -> bool:
         ("waiting for a person or event", "approved", "completed"),
     ],
 )
+@pytest.mark.semantics("compensation-retries")
 async def test_a_saga_that_needs_a_hand(reason: str, step: str, end: str, garage: Garage) -> None:
     async with worker(garage), views(garage).running():
         await garage.start(reason)
@@ -186,6 +187,7 @@ async def test_quarantined(garage: Garage) -> None:
         await ends(garage, row, "completed")
 
 
+@pytest.mark.semantics("deadline")
 async def test_deadline_passed(garage: Garage) -> None:
     async with worker(garage), views(garage).running(), Client(garage.settings) as client:
         await garage.start("deadline passed")
@@ -195,6 +197,7 @@ async def test_deadline_passed(garage: Garage) -> None:
         await ends(garage, row, "completed")
 
 
+@pytest.mark.semantics("not-held-is-stuck")
 async def test_no_worker_for_its_version(garage: Garage) -> None:
     async with views(garage).running():
         async with worker(garage):

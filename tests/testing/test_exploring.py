@@ -141,6 +141,7 @@ class NeedsReply(Saga[Went], name="needs-reply", version=1, key="order_id"):
         return Refund(payment=self.reply(NeedsReply.pay).payment)
 
 
+@pytest.mark.semantics("compensation-without-reply")
 def test_a_compensation_that_needs_the_reply_is_found_on_the_shortest_way() -> None:
     found = explore(NeedsReply.definition)
     assert not found.settles

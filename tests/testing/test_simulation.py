@@ -23,6 +23,9 @@ TRACE = (
 )
 
 
+@pytest.mark.semantics("invariant-1", "invariant-2", "invariant-3", "invariant-4", "invariant-5")
+@pytest.mark.semantics("invariant-6", "invariant-7", "invariant-8", "invariant-9", "invariant-10")
+@pytest.mark.semantics("invariant-11", "invariant-12", "invariant-13", "invariant-14", "invariant-15")
 def test_no_invariant_is_broken_whatever_goes_wrong() -> None:
     totals = Totals()
 
