@@ -92,6 +92,12 @@ def key_of(event: Event, names: Sequence[str]) -> str:
     return key
 
 
+def fields_of(key: str, names: Sequence[str]) -> dict[str, str]:
+    """The fields that hold this key, as text: what `key_of` made it of."""
+    values: list[str] = [key] if len(names) == 1 else json.loads(key)
+    return dict(zip(names, values, strict=True))
+
+
 def correlation(
     where: str,
     event: type[Event],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote
 
 from amends.domain import wire
 from amends.infrastructure.ports import Incoming, Outgoing
@@ -51,6 +52,12 @@ def plain(text: str) -> str:
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     return text.strip()
+
+
+def header(value: str) -> str:
+    """The value as one line of ASCII that arrives as it is; what would not is percent-encoded, all of it."""
+    plain = value.isascii() and value.isprintable() and value == value.strip() and "%" not in value
+    return value if plain else quote(value)
 
 
 def _size(headers: Mapping[str, str], body: bytes) -> int:

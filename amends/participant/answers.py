@@ -1,4 +1,4 @@
-"""Answers and dead letters as messages."""
+"""Answers, events and dead letters as messages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from uuid import UUID, uuid5
 
 from amends.domain import wire
 from amends.domain.wire import Outcome
-from amends.infrastructure.letters import dead_letter, plain
+from amends.infrastructure.letters import dead_letter, header, plain
 from amends.infrastructure.ports import Incoming, Outgoing
 from amends.participant.errors import AnswerTooLarge
-from amends.participant.memory import Answer
+from amends.participant.memory import Answer, Told
 
 _NAMES: Final = UUID("3c0c1f0e-8a4b-5d53-9d0a-5b6c2f1d7e10")
+_TRACE: Final = (wire.TRACEPARENT, wire.TRACESTATE)
 _COPIED: Final = (
     wire.SAGA_ID,
     wire.SAGA,
@@ -25,8 +26,7 @@ _COPIED: Final = (
     wire.ROUND,
     wire.ATTEMPT,
     wire.CE_SUBJECT,
-    wire.TRACEPARENT,
-    wire.TRACESTATE,
+    *_TRACE,
 )
 MOST_HEADERS: Final = 16 * 1024
 """Bytes that the headers of a command may have: its answer carries them too, whenever it is told."""
@@ -53,16 +53,33 @@ class Writer:
         event = {Outcome.SUCCEEDED: succeeded, Outcome.REJECTED: rejected}.get(answer.outcome, failed)
         identity = str(uuid5(_NAMES, f"{command_id}/{answer.outcome}"))
         headers = {name: plain(message.headers[name]) for name in _COPIED if name in message.headers}
-        headers |= {
+        headers |= self._described(identity, event, now)
+        headers |= {wire.CAUSATION_ID: command_id, wire.OUTCOME: str(answer.outcome)}
+        return Outgoing(identity, wire.event_subject(self.namespace, event), headers, answer.body, identity)
+
+    def event(
+        self, cause: Incoming, row: str, key: str, told: Told, now: datetime, *, again: bool
+    ) -> Outgoing:
+        """The event by which a reaction goes on, or its compensation; `key` is the chain's.
+
+        Its id is a function of the row that it is about, so that it is the same message however often it is told;
+        told `again` because it may be lost, it is one that the broker does not take for a repetition.
+        """
+        identity = str(uuid5(_NAMES, f"{self.name}/{row}/{told.subject}"))
+        headers = {name: plain(cause.headers[name]) for name in _TRACE if name in cause.headers}
+        headers |= self._described(identity, told.subject, now) | {wire.KEY: header(key)}
+        deduplication = f"{identity}/{cause.headers[wire.CE_ID]}" if again else identity
+        subject = wire.event_subject(self.namespace, told.subject)
+        return Outgoing(identity, subject, headers, told.body, deduplication)
+
+    def _described(self, identity: str, kind: str, now: datetime) -> dict[str, str]:
+        return {
             wire.CE_SPECVERSION: "1.0",
             wire.CE_ID: identity,
             wire.CE_SOURCE: f"/amends/{self.namespace}/{self.name}",
-            wire.CE_TYPE: event,
+            wire.CE_TYPE: kind,
             wire.CE_TIME: now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-            wire.CAUSATION_ID: command_id,
-            wire.OUTCOME: str(answer.outcome),
         }
-        return Outgoing(identity, wire.event_subject(self.namespace, event), headers, answer.body, identity)
 
     def check(self, answer: Answer) -> None:
         """Raises `AnswerTooLarge` for an answer that may not fit beside the headers of any later command."""

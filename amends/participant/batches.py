@@ -12,8 +12,7 @@ import psycopg
 
 from amends.infrastructure.ports import Inbox, Incoming
 from amends.infrastructure.postgres.link import is_transient
-from amends.infrastructure.postgres.outbox import Recorded
-from amends.participant.desk import Desk
+from amends.participant.desk import Answered, Desk
 from amends.participant.ports import Answers, Link
 
 _LOG: Final = logging.getLogger("amends.participant")
@@ -26,9 +25,9 @@ class Batches:
         self._desk = desk
         self._link = link
 
-    async def answer(self, messages: Sequence[Incoming]) -> list[Recorded]:
+    async def answer(self, messages: Sequence[Incoming]) -> Answered:
         """Answer all; where handlers stand in another replica's way, in smaller transactions."""
-        recorded: list[Recorded] = []
+        answered = Answered()
         rest, size = list(messages), len(messages)
         while rest:
             part = rest[:size]
@@ -36,11 +35,12 @@ class Batches:
             if done is None:
                 size = max(1, len(part) // 2)
                 continue
-            recorded += done
+            answered.recorded.extend(done.recorded)
+            answered.postponed.extend(done.postponed)
             rest = rest[size:]
-        return recorded
+        return answered
 
-    async def _attempt(self, part: Sequence[Incoming], connection: Any) -> list[Recorded] | None:
+    async def _attempt(self, part: Sequence[Incoming], connection: Any) -> Answered | None:
         """None: again, with fewer messages in the transaction."""
         try:
             return await self._desk.answer(connection, part)
@@ -81,10 +81,10 @@ class Loop:
         if not messages:
             return
         self._probe("received")
-        recorded = await self._batches.answer(messages)
-        await self._answers.publish(recorded)
+        answered = await self._batches.answer(messages)
+        await self._answers.publish(answered.recorded)
         self._probe("published")
-        await self._inbox.acknowledge(messages)
+        await self._inbox.acknowledge([each for each in messages if each not in answered.postponed])
         self._probe("acknowledged")
 
     async def _receive(self, stopped: asyncio.Task[Any]) -> Sequence[Incoming]:

@@ -1,4 +1,4 @@
-"""A batch of command messages, answered in one transaction."""
+"""A batch of messages, commands and events, handled in one transaction."""
 
 from __future__ import annotations
 
@@ -16,12 +16,24 @@ from amends.participant.answers import Writer
 from amends.participant.errors import AnswerTooLarge, Undecodable
 from amends.participant.handlers import Handler, Handlers
 from amends.participant.handling import LONGEST_TEXT, handle
-from amends.participant.memory import Answer, Memory
+from amends.participant.memory import Answer, Memory, Told
 from amends.participant.ports import Connection, Ledger, Outbox, Savepoint
-from amends.participant.promises import answer_from_memory, refusal, settle
+from amends.participant.promises import answer_from_memory, refusal, settle, stored
+from amends.participant.reacting import Work, is_event, read_event
+from amends.participant.reactions import Reactions
 from amends.participant.requests import Claim, DeadLetter, Request, correlated, read, subject_of
 
 _LOG: Final = logging.getLogger("amends.participant")
+_DELIVERIES: Final = 10
+"""How often a reaction is tried before its event is a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a batch is answered by, as it is in the outbox; what is `postponed` is not to be acknowledged yet."""
+
+    recorded: list[Recorded] = field(default_factory=list[Recorded])
+    postponed: list[Incoming] = field(default_factory=list[Incoming])
 
 
 @dataclass(slots=True)
@@ -31,7 +43,17 @@ class _Batch:
     messages: Sequence[Incoming]
     requests: dict[int, tuple[Request, Handler]] = field(default_factory=dict[int, tuple[Request, Handler]])
     answers: dict[int, Answer] = field(default_factory=dict[int, Answer])
+    works: dict[int, list[Work]] = field(default_factory=dict[int, list[Work]])
+    told: list[tuple[Work, Told]] = field(default_factory=list[tuple[Work, Told]])
     dead: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    postponed: list[Incoming] = field(default_factory=list[Incoming])
+
+    @property
+    def claims(self) -> list[Claim]:
+        """The rows that it is about."""
+        asked = [Claim(request, handler.forward_action) for request, handler in self.requests.values()]
+        heard = (work for works in self.works.values() for work in works)
+        return asked + [Claim(work.request, work.reaction.forward_action) for work in heard]
 
 
 class Desk:
@@ -44,7 +66,9 @@ class Desk:
         ledger: Ledger,
         outbox: Outbox,
         probe: Callable[[str], None] = lambda _: None,
+        reactions: Reactions | None = None,
     ) -> None:
+        self._reactions = reactions or Reactions()
         self._writer = writer
         self._namespace = writer.namespace
         self._handlers = handlers
@@ -52,7 +76,7 @@ class Desk:
         self._outbox = outbox
         self._probe = probe
 
-    async def answer(self, connection: Connection, messages: Sequence[Incoming]) -> list[Recorded]:
+    async def answer(self, connection: Connection, messages: Sequence[Incoming]) -> Answered:
         """Handle the messages in order and record their answers in the outbox, all in one transaction.
 
         Errors for which the transaction is to be tried again (`is_transient`) pass through. So does a broken
@@ -60,24 +84,32 @@ class Desk:
         """
         async with connection.transaction():
             batch = self._read(messages)
-            claims = [Claim(request, handler.forward_action) for request, handler in batch.requests.values()]
-            memory = await self._ledger.load(connection, claims)
+            memory = await self._ledger.load(connection, batch.claims)
             self._probe("loaded")
             savepoint = self._ledger.savepoint(connection, alone=len(messages) == 1)
-            for place, (request, handler) in batch.requests.items():
-                batch.answers[place] = await self._one(savepoint, request, handler, memory, batch)
+            for place in range(len(messages)):
+                if place in batch.requests:
+                    request, handler = batch.requests[place]
+                    batch.answers[place] = await self._one(savepoint, request, handler, memory, batch)
+                for work in batch.works.get(place, ()):
+                    await self._react(savepoint, work, memory, batch)
             self._probe("handled")
             outgoing = self._outgoing(batch, memory.now)
             async with connection.pipeline():
                 await self._ledger.save(connection, memory, batch.dead)
                 recorded = await self._outbox.enqueue(connection, outgoing, wake=False)
         self._probe("committed")
-        return recorded
+        return Answered(recorded, batch.postponed)
 
     def _read(self, messages: Sequence[Incoming]) -> _Batch:
         batch = _Batch(messages)
         for place, message in enumerate(messages):
             try:
+                if is_event(message, self._namespace):
+                    batch.works[place] = read_event(
+                        message, self._namespace, self._writer.name, self._reactions
+                    )
+                    continue
                 request = read(message, self._namespace)
                 batch.requests[place] = request, self._handlers.find(request)
             except Undecodable as error:
@@ -102,6 +134,44 @@ class Desk:
         settle(request, memory, answer)
         return answer
 
+    async def _react(self, savepoint: Savepoint, work: Work, memory: Memory, batch: _Batch) -> None:
+        request, reaction = work.request, work.reaction
+        if work.again:
+            key = memory.keys.get(request.forward_key)
+            answer = stored(key, request.direction) if key else None
+        else:
+            answer = answer_from_memory(request, memory)
+            if answer is None:
+                answer = await self._reacted(savepoint, work, memory, batch)
+            elif answer.outcome is Outcome.FAILED:
+                self._bury(batch, request.message, "forgotten", answer.body.decode())
+                return
+        told = reaction.told(answer, work.key) if answer else None
+        if told is not None:
+            batch.told.append((work, told))
+
+    async def _reacted(
+        self, savepoint: Savepoint, work: Work, memory: Memory, batch: _Batch
+    ) -> Answer | None:
+        """What the handler came to; None where that is nothing definite."""
+        message = work.request.message
+        try:
+            answer = await handle(savepoint, work.reaction, work.request, self._writer.check)
+        except (Undecodable, AnswerTooLarge) as error:
+            self._bury(batch, message, "undecodable", str(error))
+            return None
+        # Nobody waits for an answer, and an undoing is not refused: it is tried again.
+        refused = answer.outcome is Outcome.REJECTED and work.reaction.undoes is not None
+        if answer.outcome is Outcome.FAILED or refused:
+            if message.deliveries >= _DELIVERIES:
+                reason = f"{work.reaction.name} failed {message.deliveries} times: {answer.body.decode()}"
+                self._bury(batch, message, "failed", reason)
+            else:
+                batch.postponed.append(message)
+            return None
+        settle(work.request, memory, answer)
+        return answer
+
     def _bury(self, batch: _Batch, message: Incoming, code: str, reason: str) -> Answer:
         _LOG.error(
             "%s: a message on %s goes to the dead letters: %s", self._writer.name, message.subject, reason
@@ -112,10 +182,22 @@ class Desk:
     def _outgoing(self, batch: _Batch, now: datetime) -> list[Outgoing]:
         replies: list[Outgoing] = []
         for place, message in enumerate(batch.messages):
+            if place in batch.works:
+                continue
             known = batch.requests.get(place)
             if known is not None or correlated(message, self._namespace):
                 replies.append(self._reply(message, known[1] if known else None, batch.answers[place], now))
-        return [*replies, *(self._writer.dead_letter(each.message, each.reason) for each in batch.dead)]
+        events = (
+            self._writer.event(
+                work.request.message, work.request.forward_key, work.key, told, now, again=work.again
+            )
+            for work, told in batch.told
+        )
+        return [
+            *replies,
+            *events,
+            *(self._writer.dead_letter(each.message, each.reason) for each in batch.dead),
+        ]
 
     def _reply(self, message: Incoming, handler: Handler | None, answer: Answer, now: datetime) -> Outgoing:
         subject = subject_of(message, self._namespace)

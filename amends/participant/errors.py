@@ -6,20 +6,23 @@ from datetime import timedelta
 from typing import Any
 
 from amends.domain.errors import AmendsError
+from amends.domain.messages import Event
 
 
 class Rejected(AmendsError):
     """Raised by a handler: a definite no. It did not happen, and under this idempotency key it never will.
 
     What the handler did in its transaction is rolled back. `details` is anything that JSON can carry
-    (decimals and times travel as strings).
+    (decimals and times travel as strings). A reaction has nobody to answer: it tells its no by `event`, which is
+    published.
     """
 
-    def __init__(self, code: str, reason: str, details: Any = None) -> None:
+    def __init__(self, code: str, reason: str, details: Any = None, *, event: Event | None = None) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
         self.details = details
+        self.event = event
 
 
 class Failed(AmendsError):

@@ -12,8 +12,9 @@ from psycopg import AsyncConnection
 from amends.domain import wire
 from amends.domain.errors import DefinitionError
 from amends.domain.messages import Command, Done, Event
-from amends.domain.wire import Direction
-from amends.participant.errors import HandlerBroken, Undecodable
+from amends.domain.wire import Direction, Outcome
+from amends.participant.errors import HandlerBroken, Rejected, Undecodable
+from amends.participant.promises import refusal
 from amends.participant.requests import Request
 
 Tx: TypeAlias = AsyncConnection
@@ -49,6 +50,11 @@ class Handler:
     run: Callable[[Any, Tx], Awaitable[Event | None]]
 
     @property
+    def message(self) -> type[Command[Any]]:
+        """What it is called with."""
+        return self.command
+
+    @property
     def subject(self) -> str:
         """The command's subject, without namespace."""
         return self.command.subject
@@ -75,10 +81,14 @@ class Handler:
             )
         return reply.model_dump_json(by_alias=True).encode()
 
+    def rejected_body(self, error: Rejected) -> bytes:
+        """A no, as it travels. Raises `ValueError` where it cannot."""
+        return refusal(Outcome.REJECTED, error.code, error.reason, error.details).body
+
     @property
     def name(self) -> str:
         """The function's name, for error texts."""
-        return getattr(self.run, "__qualname__", repr(self.run))
+        return name_of(self.run)
 
 
 class Handlers:
@@ -101,7 +111,7 @@ class Handlers:
                     f"{command.__name__}: expected a subject, as in "
                     f"class {command.__name__}(Command, subject='<service>.<action>'); it has none"
                 )
-        if not inspect.iscoroutinefunction(handler.run):
+        if not is_async(handler.run):
             raise DefinitionError(f"{handler.name}: expected an `async def` function as handler")
         if (taken := kinds.get(handler.subject)) is not None:
             raise DefinitionError(
@@ -130,3 +140,13 @@ class Handlers:
         raise Undecodable(
             f"expected a command that this participant handles ({known}); got {request.subject}"
         )
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The function's name, for error texts."""
+    return getattr(function, "__qualname__", repr(function))
+
+
+def is_async(function: object) -> bool:
+    """Whether it is an `async def` function."""
+    return inspect.iscoroutinefunction(function)

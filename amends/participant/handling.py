@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from amends.domain.messages import Command
+from amends.domain.messages import Message
 from amends.domain.wire import Outcome
 from amends.participant.errors import AnswerTooLarge, Failed, HandlerBroken, Rejected, Undecodable
 from amends.participant.handlers import Handler
 from amends.participant.memory import Answer
 from amends.participant.ports import Savepoint
 from amends.participant.promises import refusal
+from amends.participant.reactions import Reaction
 from amends.participant.requests import Request
 
 _LOG: Final = logging.getLogger("amends.participant")
 LONGEST_TEXT: Final = 2000
 
+M = TypeVar("M", bound=Message)
+
 
 async def handle(
-    savepoint: Savepoint, handler: Handler, request: Request, check: Callable[[Answer], None]
+    savepoint: Savepoint, handler: Handler | Reaction, request: Request, check: Callable[[Answer], None]
 ) -> Answer:
     """Run the handler and say what came of it; `check` raises `AnswerTooLarge` where it cannot be sent.
 
     Errors for which the whole transaction must be tried again pass through. Raises `Undecodable` for a body
-    that is not the command.
+    that is not what it handles.
     """
-    command = _decode(handler, request.message.body)
+    message = decode(handler.message, request.message.body)
     await savepoint.begin()
     try:
-        reply = await handler.run(command, savepoint.tx)
+        reply = await handler.run(message, savepoint.tx)
         _ensure_intact(savepoint, handler)
         answer = Answer(Outcome.SUCCEEDED, handler.reply_body(reply))
         check(answer)
@@ -48,20 +51,21 @@ async def handle(
     return answer
 
 
-def _decode(handler: Handler, body: bytes) -> Command:
+def decode(kind: type[M], body: bytes) -> M:
+    """The message in this body. Raises `Undecodable`."""
     try:
-        return handler.command.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}"
             for each in error.errors(include_url=False)
         )
         raise Undecodable(
-            f"expected the JSON of {handler.command.__name__} on {handler.subject}; {problems}"[:LONGEST_TEXT]
+            f"expected the JSON of {kind.__name__} on {kind.subject}; {problems}"[:LONGEST_TEXT]
         ) from None
 
 
-def _ensure_intact(savepoint: Savepoint, handler: Handler) -> None:
+def _ensure_intact(savepoint: Savepoint, handler: Handler | Reaction) -> None:
     if not savepoint.is_intact():
         raise HandlerBroken(
             f"{handler.name} caught a database error and went on, but its transaction was aborted by it; "
@@ -69,20 +73,20 @@ def _ensure_intact(savepoint: Savepoint, handler: Handler) -> None:
         )
 
 
-def _refused(handler: Handler, request: Request, error: Exception) -> Answer:
+def _refused(handler: Handler | Reaction, request: Request, error: Exception) -> Answer:
     try:
         match error:
             case Rejected():
-                return refusal(Outcome.REJECTED, error.code, error.reason, error.details)
+                return Answer(Outcome.REJECTED, handler.rejected_body(error))
             case Failed():
                 return refusal(Outcome.FAILED, error.code, error.reason, error.details, error.retry_after)
             case _:
                 pass
-    except ValueError as unsendable:
+    except (ValueError, HandlerBroken) as unsendable:
         unsendable.__cause__ = error
         error = unsendable
     _LOG.error(
-        "%s broke on command %s (saga %s)",
+        "%s broke on message %s (saga %s)",
         handler.name,
         request.command_id,
         request.message.headers.get("Amends-Saga-Id", "unknown"),

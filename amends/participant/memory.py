@@ -17,6 +17,14 @@ class Answer:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event to publish: its subject, without namespace, and its body."""
+
+    subject: str
+    body: bytes
+
+
 @dataclass(slots=True)
 class Key:
     """The one row of a forward key. `outcome` is succeeded, rejected, or nothing definite yet.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final, Generic, overload
@@ -22,9 +22,11 @@ from amends.participant.answers import Writer
 from amends.participant.desk import Desk
 from amends.participant.handlers import Handler, Handlers, Handles, HandlesDone
 from amends.participant.ledger import PostgresLedger
+from amends.participant.reactions import Reaction, Reactions, Reacts
 from amends.participant.running import Running, place
 
 R = TypeVar("R", bound=Event)
+E = TypeVar("E", bound=Event)
 L = TypeVar("L", default=Any)
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -35,7 +37,7 @@ class NotRunning(AmendsError):
 
 
 class Participant(Generic[L]):
-    """A service that answers commands and keeps the promises about each of them.
+    """A service that answers commands, or reacts to events, and keeps the promises about each of them.
 
     `name` names its durable consumer and its dead letters. `lifespan` makes a context manager that is entered
     while the participant runs; what it yields, clients for instance, handlers find in `resources`. `horizon`
@@ -71,6 +73,7 @@ class Participant(Generic[L]):
         self.ack_wait: Final = ack_wait
         self.probe: Final = probe
         self.handlers: Final = Handlers()
+        self.reactions: Final = Reactions()
         self.ledger: Final = PostgresLedger(schema, horizon)
         self.outbox: Final = Outbox(schema)
         self._lifespan = lifespan
@@ -94,6 +97,35 @@ class Participant(Generic[L]):
 
         def add(function: Callable[[Any, Any], Awaitable[Event | None]]) -> object:
             self.handlers.add(Handler(command, undoes, function))
+            return function
+
+        return add
+
+    def reacts_to(
+        self,
+        event: type[E],
+        /,
+        *,
+        key: str | Sequence[str] = (),
+        undoes: type[Event] | None = None,
+        publishes: type[Event] | None = None,
+    ) -> Reacts[E]:
+        """Declare a reaction to another service's event: `async def handler(event, tx) -> next event or None`.
+
+        What it returns is published when its work is committed. `key` names the fields of the event that hold the
+        key of the chain that it belongs to; without it the header `Amends-Key` does. For each key a reaction takes
+        effect once. It says no by `raise Rejected(..., event=...)`: its work is rolled back, and that event is
+        published. After `Failed`, or anything else, it is tried again, and after ten deliveries the event is a dead
+        letter.
+
+        With `undoes` it compensates what the reaction to that other event did for the same key: it runs only where
+        that took effect, once. Where it did not, it never will from now on; and an event of the type `publishes`,
+        made of the key alone, is published so that the chain goes on. Raises `DefinitionError`.
+        """
+        names = (key,) if isinstance(key, str) else tuple(key)
+
+        def add(function: Callable[[Any, Any], Awaitable[Any]]) -> Any:
+            self.reactions.add(Reaction(event, names, undoes, publishes, function))
             return function
 
         return add
@@ -170,16 +202,18 @@ class Participant(Generic[L]):
 
     def desk(self, namespace: str, limit: int = wire.MAX_MESSAGE) -> Desk:
         """The core that answers batches on any connection; `limit` is how many bytes an answer may have."""
-        if not list(self.handlers):
+        if not list(self.handlers) and not list(self.reactions):
             raise DefinitionError(
-                f"participant {self.name!r}: expected at least one handler; declare it with `handles`"
+                f"participant {self.name!r}: expected at least one handler; declare it with `handles` or `reacts_to`"
             )
+        self.reactions.check()
         return Desk(
             Writer(namespace, self.name, limit),
             self.handlers,
             self.ledger,
             self.outbox,
             self.probe,
+            self.reactions,
         )
 
 

@@ -37,6 +37,15 @@ def answer_from_memory(request: Request, memory: Memory) -> Answer | None:
             return _compensate(key)
 
 
+def stored(key: Key, direction: Direction) -> Answer | None:
+    """The answer that the row alone gives in this direction; None: there is none yet."""
+    if direction is not Direction.COMPENSATE:
+        return _definite(key)
+    if key.compensation_answer is not None:
+        return Answer(Outcome.SUCCEEDED, key.compensation_answer)
+    return Answer(Outcome.SUCCEEDED, NOTHING_UNDONE) if key.outcome is Outcome.REJECTED else None
+
+
 def settle(request: Request, memory: Memory, answer: Answer) -> None:
     """Remember what the handler's run came to."""
     key = memory.keys[request.forward_key]

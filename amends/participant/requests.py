@@ -54,24 +54,24 @@ class Claim:
 def read(message: Incoming, namespace: str) -> Request:
     """Read a command's headers. Raises `Undecodable`, naming the header that is missing or malformed."""
     headers = message.headers
-    _ensure_copyable(headers)
+    ensure_copyable(headers)
     direction = _direction(headers)
-    key = _identifier(headers, wire.IDEMPOTENCY_KEY)
+    key = identifier(headers, wire.IDEMPOTENCY_KEY)
     forward = direction is Direction.FORWARD
-    opened = _time(headers, wire.KEY_OPENED)
+    opened = time_of(headers, wire.KEY_OPENED)
     if opened is None:
         raise Undecodable(
             f"expected the header {wire.KEY_OPENED} with the time when the key's round began; it is missing"
         )
     return Request(
-        command_id=_identifier(headers, wire.CE_ID),
+        command_id=identifier(headers, wire.CE_ID),
         subject=subject_of(message, namespace),
         direction=direction,
         key=key,
-        forward_key=key if forward else _identifier(headers, wire.FORWARD_KEY),
+        forward_key=key if forward else identifier(headers, wire.FORWARD_KEY),
         opened=opened,
         # Only forward commands expire: giving up on undoing or closing would help nobody.
-        expires=_time(headers, wire.EXPIRES) if forward else None,
+        expires=time_of(headers, wire.EXPIRES) if forward else None,
         message=message,
     )
 
@@ -88,16 +88,16 @@ def subject_of(message: Incoming, namespace: str) -> str:
 def correlated(message: Incoming, namespace: str) -> bool:
     """Whether the sender of an unreadable message can be told so: it has an id and a command's subject."""
     try:
-        _ensure_copyable(message.headers)
-        _identifier(message.headers, wire.CE_ID)
+        ensure_copyable(message.headers)
+        identifier(message.headers, wire.CE_ID)
         subject_of(message, namespace)
     except Undecodable:
         return False
     return True
 
 
-def _ensure_copyable(headers: Mapping[str, str]) -> None:
-    """An answer carries the command's headers: they must leave room for what it has to say."""
+def ensure_copyable(headers: Mapping[str, str]) -> None:
+    """Refuse headers that leave no room for an answer, which carries them too. Raises `Undecodable`."""
     size = headers_size(headers)
     if size > MOST_HEADERS:
         raise Undecodable(f"expected headers of at most {MOST_HEADERS} bytes; got {size}")
@@ -114,14 +114,16 @@ def _direction(headers: Mapping[str, str]) -> Direction:
         ) from None
 
 
-def _identifier(headers: Mapping[str, str], name: str) -> str:
+def identifier(headers: Mapping[str, str], name: str) -> str:
+    """What the header names. Raises `Undecodable`."""
     given = headers.get(name)
     if given is None or not _ID.fullmatch(given):
         raise Undecodable(f"expected the header {name} with 1 to 255 visible ASCII characters; got {given!r}")
     return given
 
 
-def _time(headers: Mapping[str, str], name: str) -> datetime | None:
+def time_of(headers: Mapping[str, str], name: str) -> datetime | None:
+    """The time in the header, where there is one. Raises `Undecodable`."""
     given = headers.get(name)
     if given is None:
         return None

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from amends.domain import wire
-from amends.infrastructure.broker import ConsumerSpec, streams
+from amends.infrastructure.broker import streams
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
@@ -19,6 +19,7 @@ from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.relay import Relay
 from amends.infrastructure.settings import Settings
 from amends.participant.batches import Batches, Loop
+from amends.participant.consumers import consumers_of
 
 if TYPE_CHECKING:
     from amends.participant.participant import Participant
@@ -84,13 +85,12 @@ class Running:
         participant = self._participant
         await participant.migrate(where.database_url)
         name = f"participant-{participant.name}"
-        consumer = ConsumerSpec(
-            stream=wire.stream(where.namespace, "commands"),
-            durable=name,
-            ack_wait=participant.ack_wait.total_seconds(),
-            filter_subjects=tuple(
-                wire.command_subject(where.namespace, subject) for subject in participant.handlers.subjects()
-            ),
+        consumers = consumers_of(
+            participant.name,
+            where.namespace,
+            participant.handlers,
+            participant.reactions,
+            participant.ack_wait.total_seconds(),
         )
         async with (
             Link(where.database_url, name=name) as work,
@@ -110,8 +110,8 @@ class Running:
             marks = PostgresMarks(notes, participant.schema)
             specs = streams(where.namespace, where.stream_max_age)
             async with (
-                BrokerWatch(broker, specs, [consumer], marks, lost) as watch,
-                broker.inbox([consumer]) as inbox,
+                BrokerWatch(broker, specs, consumers, marks, lost) as watch,
+                broker.inbox(consumers) as inbox,
             ):
                 loop = Loop(Batches(desk, work), relay, inbox, participant.batch, participant.probe)
                 await self._until_stopped(loop, relay, watch, notes)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote
 
 from pydantic_core import to_json
 
@@ -15,6 +14,7 @@ from amends.domain import wire
 from amends.domain.history import Recorded
 from amends.domain.state import Attempt, Round, SagaState
 from amends.domain.wire import Direction
+from amends.infrastructure.letters import header
 from amends.infrastructure.ports import Outgoing
 
 _LONGEST: Final = 1000
@@ -140,12 +140,6 @@ def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict
     if state.trace:
         headers[wire.TRACEPARENT] = state.trace
     return headers
-
-
-def header(value: str) -> str:
-    """The value as one line of ASCII that arrives as it is; what would not is percent-encoded, all of it."""
-    plain = value.isascii() and value.isprintable() and value == value.strip() and "%" not in value
-    return value if plain else quote(value)
 
 
 @lru_cache(maxsize=1024)

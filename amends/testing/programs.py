@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final, cast
 
 from amends.domain import wire
-from amends.infrastructure.broker import ConsumerSpec, StreamSpec
+from amends.infrastructure.broker import StreamSpec
 from amends.infrastructure.memory.broker import MemoryBroker
 from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.nats import BrokerWatch
@@ -17,8 +17,10 @@ from amends.infrastructure.ports import Clock, Store
 from amends.infrastructure.postgres.relay import Relay
 from amends.participant.answers import Writer
 from amends.participant.batches import Batches, Loop
+from amends.participant.consumers import consumers_of
 from amends.participant.desk import Desk
 from amends.participant.handlers import Handlers
+from amends.participant.reactions import Reactions
 from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
 from amends.process_managers.recovery import publish_again, send_again
@@ -73,23 +75,29 @@ async def work(place: Place, process: Process, registry: Registry, options: Mapp
         await _beside(engine.run(), watch.wait(), _stop(process, engine))
 
 
-async def serve(place: Place, process: Process, handlers: Handlers, database: ServiceDatabase) -> None:
+async def serve(
+    place: Place,
+    process: Process,
+    handlers: Handlers,
+    database: ServiceDatabase,
+    reactions: Reactions | None = None,
+) -> None:
     """A replica of a participant. The part of its name before a `-` is the service's."""
     service = process.name.partition("-")[0]
     broker = MemoryLink(place.broker, process)
     link, outbox = ServiceLink(database, process), ServiceOutbox()
     writer = Writer(place.namespace, service, wire.MAX_MESSAGE)
-    desk = Desk(writer, handlers, ServiceLedger(), outbox, process.probe)
+    reactions = reactions or Reactions()
+    desk = Desk(writer, handlers, ServiceLedger(), outbox, process.probe, reactions)
     relay = Relay(link, outbox, broker.publisher(), grace=_GRACE)  # type: ignore[arg-type]
-    subjects = tuple(wire.command_subject(place.namespace, each) for each in handlers.subjects())
-    consumer = ConsumerSpec(wire.stream(place.namespace, "commands"), f"participant-{service}", subjects)
+    consumers = consumers_of(service, place.namespace, handlers, reactions)
 
     async def lost(names: set[str]) -> None:
         if names & place.names("events", "dead"):
             await relay.lost()
 
-    async with BrokerWatch(broker, place.streams, [consumer], database.marks, lost) as watch:  # type: ignore[arg-type]
-        loop = Loop(Batches(desk, link), relay, broker.inbox([consumer]), 100, process.probe)
+    async with BrokerWatch(broker, place.streams, consumers, database.marks, lost) as watch:  # type: ignore[arg-type]
+        loop = Loop(Batches(desk, link), relay, broker.inbox(consumers), 100, process.probe)
         await _beside(loop.run(process.stopping), watch.wait(), relay.run())
 
 

@@ -24,6 +24,7 @@ from amends.infrastructure.memory.broker import MemoryBroker
 from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.ports import Incoming, Outgoing, Publisher, Store
 from amends.participant.handlers import Handlers
+from amends.participant.reactions import Reactions
 from amends.process_managers.registry import Registry
 from amends.testing.memory_link import MemoryLink
 from amends.testing.processes import Calm, Chooser, Gated, Gates, Process
@@ -87,9 +88,11 @@ class Stepper:
         registry = Registry(definitions)
         return self.start(name, lambda process: work(self._place, process, registry, options))
 
-    def participant(self, name: str, handlers: Handlers, database: ServiceDatabase) -> Process:
+    def participant(
+        self, name: str, handlers: Handlers, database: ServiceDatabase, reactions: Reactions | None = None
+    ) -> Process:
         """Start a replica of a participant. The part of its name before a `-` is the service's: `payments-2`."""
-        return self.start(name, lambda process: serve(self._place, process, handlers, database))
+        return self.start(name, lambda process: serve(self._place, process, handlers, database, reactions))
 
     def ports(self, process: Process) -> tuple[Store, Publisher]:
         """The store and the broker as a program sees them that was started by `start`."""

@@ -200,8 +200,8 @@ class Service:
 
     async def send(self, *messages: Incoming) -> list[Outgoing]:
         """All that the participant publishes for one batch."""
-        recorded = await self.participant.desk(NAMESPACE).answer(self.connection, messages)
-        return [each.message for each in recorded]
+        answered = await self.participant.desk(NAMESPACE).answer(self.connection, messages)
+        return [each.message for each in answered.recorded]
 
     async def answers(self, *messages: Incoming) -> list[Reply]:
         """The replies, without dead letters, in order."""

@@ -58,7 +58,7 @@ class World:
 
     async def send(self, batch: list[Incoming], replica: int) -> None:
         sent = await payments().desk(NAMESPACE).answer(self.connections[replica], batch)
-        answers = [reply(each.message) for each in sent if wire.OUTCOME in each.message.headers]
+        answers = [reply(each.message) for each in sent.recorded if wire.OUTCOME in each.message.headers]
         assert len(answers) == len(batch)
         for message, answer in zip(batch, answers, strict=True):
             assert answer.message.headers[wire.CAUSATION_ID] == message.headers[wire.CE_ID]

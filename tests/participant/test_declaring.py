@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from amends.domain.errors import DefinitionError
-from amends.domain.messages import Command
+from amends.domain.messages import Command, Event
 from amends.participant import Participant, Tx
 from amends.participant.participant import NotRunning
 from tests.participant.service import Charge, Charged, Refund, Service, command_message, forward, payments
@@ -122,3 +122,67 @@ async def test_a_handler_may_use_savepoints_of_its_own_and_another_row_factory(s
         await service.codes(forward(), command_message(Charge(order_id="k2"), key="k2")) == ["succeeded"] * 2
     )
     assert await service.codes(forward()) == ["succeeded"]
+
+
+# Reactions
+
+
+class Paid(Event, subject="payments.paid"):
+    order_id: str
+
+
+class Unpaid(Event, subject="payments.unpaid"):
+    order_id: str
+
+
+class Restocked(Event, subject="inventory.restocked"):
+    order_id: str
+    count: int
+
+
+async def react(event: Event, tx: Tx) -> None: ...
+
+
+def plainly(event: Event, tx: Tx) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"key": "parcel_id"}, "expected key to name fields of Paid"),
+        ({"key": "order_id", "publishes": Unpaid}, "publishes= beside undoes= only"),
+        ({"key": "order_id", "undoes": Unpaid, "publishes": Restocked}, "made of the key alone"),
+        ({"undoes": Unpaid, "publishes": Unpaid}, "name its fields with key="),
+        ({"undoes": Subjectless}, "expected an Event with a subject"),
+    ],
+)
+def test_a_reaction_that_cannot_work_is_refused(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(DefinitionError, match=why):
+        Participant("shipping").reacts_to(Paid, **options)(react)
+
+
+def test_a_reaction_that_is_no_coroutine_function_is_refused() -> None:
+    with pytest.raises(DefinitionError, match="async def"):
+        Participant("shipping").reacts_to(Paid)(cast("Any", plainly))
+
+
+def test_two_reactions_to_one_event_that_do_the_same_are_refused() -> None:
+    participant = Participant("shipping")
+    participant.reacts_to(Paid, key="order_id")(react)
+    with pytest.raises(DefinitionError, match="does so already"):
+        participant.reacts_to(Paid, key="order_id")(react)
+
+
+def test_undoing_what_is_never_done_is_refused() -> None:
+    participant = Participant("shipping")
+    participant.reacts_to(Unpaid, key="order_id", undoes=Paid)(react)
+    with pytest.raises(DefinitionError, match="there is none here"):
+        participant.desk("amends")
+
+
+def test_one_event_may_lead_to_something_and_undo_something_else() -> None:
+    participant = Participant("shipping")
+    participant.reacts_to(Paid, key="order_id")(react)
+    participant.reacts_to(Unpaid, key="order_id", undoes=Paid)(react)
+    participant.reacts_to(Unpaid, key="order_id")(react)
+    participant.desk("amends")

@@ -127,7 +127,7 @@ async def test_many_replicas_racing_on_one_key_have_one_effect_and_one_answer(se
             answers = await payments().desk(NAMESPACE).answer(connection, turned)
             outcomes = {
                 each.message.headers["Amends-Causation-Id"]: each.message.headers["Amends-Outcome"]
-                for each in answers
+                for each in answers.recorded
             }
             return [outcomes[m.headers["ce-id"]] for m in messages if m.subject.endswith("charge")]
 

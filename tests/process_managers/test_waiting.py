@@ -9,8 +9,8 @@ import pytest
 
 from amends import Event, Saga, step, wait_for
 from amends.domain import wire
+from amends.infrastructure.letters import header
 from amends.infrastructure.ports import Outgoing
-from amends.process_managers.outgoing import header
 from tests.domain.driver import Charged, Order, Placed, Reserve
 from tests.process_managers.system import NAMESPACE, System
 

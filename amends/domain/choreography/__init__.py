@@ -1,0 +1,1 @@
+"""Choreographies: services that react to each other's events, and what an observer expects of them."""
