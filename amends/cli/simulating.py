@@ -38,14 +38,16 @@ def simulate(
 ) -> None:
     """Simulate whole systems with faults, and check every invariant after each event, until one is broken.
 
-    A failing simulation is made small, and printed as the command that plays it again.
+    Ctrl-C ends it with the numbers so far. A failing simulation is made small, and printed as the command that plays
+    it again; then the exit status is 1.
     """
     _check("--scenario", scenario or [], _known(package))
     _check("--fault", fault or [], [*Fault, "none"])
     faults = EVERY if fault is None else frozenset(Fault(each) for each in fault if each != "none")
     size = at_once if sagas is None else min(at_once, sagas)
     plan = Plan(seed, size, minutes, package, tuple(scenario or ()), faults)
-    progress = _Progress()
+    out.print(f"From seed {seed} on; Ctrl-C ends it.", highlight=False)
+    progress = _Progress(sagas)
     try:
         broken = campaign(plan, sagas, progress.seen)
     except KeyboardInterrupt:
@@ -71,9 +73,10 @@ def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:
 
 
 class _Progress:
-    """Says from time to time how far it is."""
+    """Says from time to time how far it is, of `wanted` sagas; None: it goes on for ever."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int | None) -> None:
+        self._wanted = wanted
         self._clock = SystemClock()
         self._began = self._shown = self._clock.now()
         self._totals = Totals()
@@ -94,17 +97,26 @@ class _Progress:
         faults = ", ".join(f"{name} {number:,}" for name, number in sorted(totals.happened.items()))
         out.print(
             f"{totals.sagas:,} sagas in {totals.simulations:,} simulations, {totals.events:,} events, "
-            f"[bold]{rate:,.0f} sagas/s[/bold]: {ends}",
+            f"[bold]{rate:,.0f} sagas/s[/bold]{self._left(rate)}: {ends}",
             highlight=False,
         )
         out.print(f"  [dim]faults: {faults}[/dim]", highlight=False)
+
+    def _left(self, rate: float) -> str:
+        """How long it will take at this rate."""
+        if self._wanted is None or not rate or self._totals.sagas >= self._wanted:
+            return ""
+        return f", {timedelta(seconds=round((self._wanted - self._totals.sagas) / rate))} left"
 
 
 def _report(broken: Result) -> None:
     out.print(
         f"[red]Broken[/red] with seed {broken.plan.seed}; looking for the smallest case.", highlight=False
     )
-    smallest = shrink(broken)
+    try:
+        smallest = shrink(broken)
+    except KeyboardInterrupt:
+        smallest = broken
     for each in smallest.broken[:10]:
         out.print(f"  {each}", highlight=False, markup=False)
     out.print("Play it again with:", highlight=False)

@@ -39,6 +39,8 @@ class VirtualLoop:
     def __init__(self) -> None:
         self._self: Any = self  # an event loop in all that matters here
         self._now = 0
+        self.date = EPOCH
+        """The time as a date; asked far more often than it changes."""
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._ordinal = 0
@@ -60,6 +62,7 @@ class VirtualLoop:
     def move_to(self, moment: timedelta) -> None:
         """Set the time, never backwards; what falls due until then happens with the next `run_ready`."""
         self._now = max(self._now, moment // _MICROSECOND)
+        self.date = EPOCH + self.now
 
     def run_ready(self) -> None:
         """Run all that can run at this time, and what comes of it."""
@@ -170,7 +173,8 @@ class VirtualClock:
 
     def now(self) -> datetime:
         """The time on this clock."""
-        return EPOCH + self._loop.now + self.ahead
+        now = self._loop.date
+        return now + self.ahead if self.ahead else now
 
     async def sleep(self, seconds: float) -> None:
         """Returns when so many seconds have passed."""

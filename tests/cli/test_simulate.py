@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from datetime import timedelta
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,6 +16,24 @@ from amends.cli.app import app
 from amends.testing.simulation import campaign as campaigns
 from amends.testing.simulation.system import Plan
 from amends.testing.simulation.system import Result as Simulated
+
+INTERRUPTED = """
+import os, signal
+from amends.cli.app import app
+from amends.testing.simulation.faults import Chance
+
+at, calls = Chance.at, 0
+
+def interrupted(self, program, label):
+    global calls
+    calls += 1
+    if calls == 3000:  # one of many programs is at work, others wait
+        os.kill(os.getpid(), signal.SIGINT)
+    return at(self, program, label)
+
+Chance.at = interrupted
+app(["simulate", "--at-once", "20", "--minutes", "1"])
+"""
 
 
 def simulate(*arguments: str) -> Result:
@@ -73,3 +95,41 @@ def test_an_interrupt_ends_it_with_what_was_seen_so_far(monkeypatch: pytest.Monk
     done = simulate()
     assert done.exit_code == 0
     assert "0 sagas in 0 simulations" in done.output
+
+
+def test_ctrl_c_in_the_middle_of_a_simulation_prints_the_numbers_so_far_and_nothing_else() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        env={**os.environ, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert re.search(r"^\d+ sagas in \d+ simulations, .* sagas/s: .*\n  faults: ", done.stdout, re.MULTILINE)
+    assert done.stdout.endswith("No invariant was broken.\n")
+
+
+def test_an_interrupt_while_the_smallest_case_is_looked_for_prints_the_case_that_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    broken = Simulated(Plan(seed=7, sagas=20), ["10: published without a committed record"])
+    monkeypatch.setattr(simulating, "campaign", lambda *_: broken)
+    monkeypatch.setattr(simulating, "shrink", interrupted)
+    done = simulate("--seed", "7")
+    assert done.exit_code == 1
+    assert done.output.splitlines()[-1] == "  amends simulate --seed 7 --sagas 20 --at-once 20 --minutes 5"
+
+
+def test_a_long_run_tells_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulating, "_EVERY", timedelta(0))
+    done = simulate("--sagas", "40", "--at-once", "20", "--minutes", "0.5", "--scenario", "order")
+    assert done.exit_code == 0
+    assert re.search(
+        r"^20 sagas in 1 simulations, \d+ events, \d+ sagas/s, 0:00:0\d left: ", done.output, re.MULTILINE
+    )

@@ -102,12 +102,14 @@ class MemoryBroker:
             return reason
         self._order += 1
         stream.store(message, self._order, self._clock.now())
-        self._news()
+        self._news(stream.spec.name)
         return ""
 
-    def _news(self) -> None:
+    def _news(self, stream: str = "") -> None:
+        """Tell those who receive from this stream; without one, everybody."""
         for inbox in self._inboxes.values():
-            inbox.news()
+            if not stream or inbox.reads(stream):
+                inbox.news()
 
     def _ensure_stream(self, spec: StreamSpec) -> None:
         found = self._streams.get(spec.name)

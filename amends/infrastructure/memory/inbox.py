@@ -22,6 +22,7 @@ class MemoryInbox:
         self._find = find
         self._clock = clock
         self._specs = consumers
+        self._streams = {spec.stream for spec in consumers}
         self._paused: set[str] = set()
         self._closed = False
         self._waiting: dict[asyncio.Event, None] = {}  # in the order in which they began
@@ -72,6 +73,10 @@ class MemoryInbox:
         """No more is delivered here."""
         self._closed = True
         self.news()
+
+    def reads(self, stream: str) -> bool:
+        """Whether it has a consumer of this stream."""
+        return stream in self._streams
 
     def news(self) -> None:
         """Something may have changed for those who receive."""

@@ -110,6 +110,8 @@ class Consumer:
     def ready(self, now: datetime) -> Iterator[Stored]:
         """What can be delivered now, oldest first."""
         self.stream.expire(now)
+        if not self.pending and self._passed == self.stream.last:
+            return
         for sequence in [each for each in self.pending if each not in self.stream.messages]:
             self.acknowledge(sequence)  # it has aged out
         for sequence in sorted(self.pending):

@@ -109,6 +109,13 @@ class Simulation:
 
     def run(self) -> Result:
         """Play it to its end, or until an invariant is broken."""
+        try:
+            self._play()
+        finally:  # an interrupt, too, leaves no program behind that waits for ever
+            self.stepper.close()
+        return self._result()
+
+    def _play(self) -> None:
         for name in self._programs:
             self._start(name)
         for _ in range(_TURNS):
@@ -118,8 +125,6 @@ class Simulation:
             self.watch.broken.append(f"it does not settle in {_TURNS} moves")
         if not self.watch.broken:
             self._end()
-        self.stepper.close()
-        return self._result()
 
     # One move after the other
 
