@@ -1,4 +1,4 @@
-"""The programs of the benchmark: `worker`, `real` (the four services) and `echo` (answers, and keeps nothing)."""
+"""Programs of the benchmarks: `worker`, `views`, `real` (the four services) and `echo` (answers, and keeps nothing)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 
 from amends import Settings, Worker
+from amends.cli.projecting import projecting
 from amends.cli.running import execute, on_signal
 from amends.domain import wire
 from amends.examples.order.saga import Order
@@ -31,6 +32,14 @@ async def worker() -> None:
     await running.ready()
     print("ready", flush=True)
     await run
+
+
+async def views() -> None:
+    stopped = asyncio.Event()
+    on_signal(stopped.set)
+    async with projecting(Settings()):
+        print("ready", flush=True)
+        await stopped.wait()
 
 
 async def real() -> None:
@@ -80,4 +89,4 @@ def answer(ns: str, message: Incoming) -> Outgoing:
 
 
 if __name__ == "__main__":
-    execute({"worker": worker, "real": real, "echo": echo}[sys.argv[1]]())
+    execute({"worker": worker, "views": views, "real": real, "echo": echo}[sys.argv[1]]())

@@ -2,7 +2,8 @@
 
 `python benchmarks/projections.py [--events N] [--seconds S]`: everything on this machine, servers of its own.
 First a store of N events of finished sagas, written by COPY, out of which all views are built anew by one process: its
-rate and its peak memory. Then 200 sagas a second for S seconds: how long after its commit each event is shown.
+rate and its peak memory. Then a worker runs 200 sagas a second for S seconds, with a service that echoes and a runner
+of the views, each in a process of its own: how long after it was written each event is shown.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import psycopg
-from psycopg import sql
 
 from amends import Settings
 from amends.cli.running import execute
@@ -32,6 +32,7 @@ from amends.infrastructure.postgres.store import migrate_store
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.installing import prepare
 from amends.projections.runner import Runner
+from benchmarks.orders import light, program
 
 NAMESPACE = "bench"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -114,53 +115,61 @@ async def rebuilt(url: str) -> tuple[float, float, float]:
     return time.perf_counter() - began, peak, cpu
 
 
-async def lag(url: str, seconds: int) -> list[float]:
-    """How long after its commit each batch of events was shown, while 200 sagas a second run."""
-    ends: list[tuple[float, int]] = []
-    late: list[float] = []
+async def lag(folder: Path, seconds: int) -> list[float]:
+    """How long after it was written each event was shown, while a worker runs 200 sagas a second."""
+    settings = Settings(data_dir=folder, namespace="live")
+    environment = {
+        "AMENDS_DATA_DIR": str(folder),
+        "AMENDS_NAMESPACE": settings.namespace,
+        "AMENDS_LOG_LEVEL": "error",
+    }
     async with (
-        Runner(url, NAMESPACE).running(),
-        await psycopg.AsyncConnection.connect(url, autocommit=True) as writer,
-        await psycopg.AsyncConnection.connect(url, autocommit=True) as reader,
+        Servers(settings) as servers,
+        program("worker", environment),
+        program("echo", environment),
+        program("views", environment),
+        await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection,
     ):
-        await reader.execute(sql.SQL("LISTEN {}").format(sql.Identifier(f"{NAMESPACE}.views")))
-        watching = asyncio.create_task(watch(reader, url, ends, late))
-        began, number = time.perf_counter(), 10_000_000
-        while time.perf_counter() - began < seconds:
-            batch = [event for n in range(10) for event in rows(number + n)]
-            number += 10
-            async with writer.transaction():
-                cursor = writer.cursor()
-                await cursor.executemany(
-                    "INSERT INTO bench.events (originator_id, originator_version, topic, state)"
-                    " VALUES (%s, %s, %s, %s)",
-                    batch,
-                )
-                await writer.execute("SELECT pg_notify('bench.events', '')")
-                head = await (
-                    await writer.execute("SELECT max(notification_id) FROM bench.events")
-                ).fetchone()
-            assert head is not None
-            ends.append((time.perf_counter(), head[0]))
-            await asyncio.sleep(max(0.0, began + (number - 10_000_000) / RATE - time.perf_counter()))
+        await light(settings, "warm", RATE, 2)
+        found = await connection.execute("SELECT max(notification_id) FROM live.events")
+        [(first,)] = await found.fetchall()
+        shown: list[tuple[datetime, int]] = []
+        watching = asyncio.create_task(watch(servers.database_url, shown))
+        await light(settings, "live", RATE, seconds)
+        found = await connection.execute(
+            "SELECT recorded_at, notification_id FROM live.events WHERE notification_id > %s ORDER BY 2",
+            [first],
+        )
+        written = await found.fetchall()
         async with asyncio.timeout(30):
-            while ends:  # noqa: ASYNC110 - told by `watch`, which has more to do
+            while not shown or shown[-1][1] < written[-1][1]:  # noqa: ASYNC110 - `watch` is told, which has more to do
                 await asyncio.sleep(0.01)
         watching.cancel()
-    return late
+    return list(waited(written, shown))
 
 
-async def watch(
-    reader: psycopg.AsyncConnection, url: str, ends: list[tuple[float, int]], late: list[float]
-) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        async for _ in reader.notifies():
-            found = await connection.execute(
-                "SELECT min(position) FROM bench.projections WHERE state = 'live'"
+async def watch(url: str, shown: list[tuple[datetime, int]]) -> None:
+    """Note when the views have come how far, by the database's clock."""
+    async with (
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as listener,
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as reader,
+    ):
+        await listener.execute('LISTEN "live.views"')
+        async for _ in listener.notifies():
+            found = await reader.execute(
+                "SELECT clock_timestamp(), min(position) FROM live.projections WHERE state = 'live'"
             )
-            [(position,)] = await found.fetchall()
-            while ends and ends[0][1] <= position:
-                late.append(time.perf_counter() - ends.pop(0)[0])
+            shown += await found.fetchall()
+
+
+def waited(written: list[tuple[datetime, int]], shown: list[tuple[datetime, int]]) -> Iterator[float]:
+    """Seconds from when each event was written until the views had come so far."""
+    seen = iter(shown)
+    when, position = next(seen)
+    for at, place in written:
+        while position < place:
+            when, position = next(seen)
+        yield (when - at).total_seconds()
 
 
 async def main(events: int, seconds: int) -> None:
@@ -177,10 +186,10 @@ async def main(events: int, seconds: int) -> None:
                 f"all views built anew: {written / took:,.0f} events/s ({took:.1f} s), peak memory {peak:.0f} MB,"
             )
             print(f"  of its own CPU {cpu / written * 1e6:.1f} µs for each event, with start-up")
-            late = sorted(await lag(url, seconds))
-            p99 = statistics.quantiles(late, n=100)[98]
-            p50 = statistics.median(late)
-            print(f"live, {RATE} sagas/s for {seconds} s: p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+        late = await lag(Path(folder), seconds)
+        p99, p50 = statistics.quantiles(late, n=100)[98], statistics.median(late)
+        print(f"live, {RATE} sagas/s of a worker for {seconds} s, {len(late):,} events:", end=" ")
+        print(f"shown after p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
 
 
 if __name__ == "__main__":
