@@ -17,7 +17,11 @@ from amends.infrastructure.ports import SagaRow, Unclaimed
 _WORD: Final = 16
 """A cause that is no longer is told whole."""
 
-_DOING: Final = {"forward": "do", "compensate": "undo", "close": "close"}
+_DOING: Final = {
+    "forward": "do {step}",
+    "compensate": "undo {step}",
+    "close": "say whether {step} happened",
+}
 
 
 def history_table(row: SagaRow, told: list[dict[str, Any]]) -> Table:
@@ -113,8 +117,7 @@ def _progress(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
         if wait["last_error"]:
             yield "last error", wait["last_error"]
         if wait["parked"]:
-            meanwhile = "it is tried again, slowly" if wait["attempts"] else "it waits on"
-            yield "", Text(f"a person should look at it; {meanwhile}", "red")
+            yield "", Text(f"a person should look at it; {_meanwhile(wait)}", "red")
     yield from _handlers(facts)
     if facts["contradictions"]:
         yield "", Text("a service contradicted itself, see the history; a person should look at it", "red")
@@ -133,21 +136,31 @@ def _handlers(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
 
 
 def _waits_for(wait: dict[str, Any]) -> str:
-    doing = f"{_DOING[wait['direction']]} {wait['step']}"
+    doing = _DOING[wait["direction"]].format(step=wait["step"])
     if not wait["attempts"]:
-        return f"{wait['for']} ({wait['step']}), since {_moment(wait['since'])} and until {_until(wait)}"
+        return f"{wait['for']} (step {wait['step']}): since {_moment(wait['since'])}, {_until(wait)}"
     if "since" in wait:
-        since, until = _moment(wait["since"]), _until(wait)
-        return f"an answer to: {doing} (attempt {wait['attempts']}), since {since} and until {until}"
+        service = wait["subject"].partition(".")[0]
+        asked = f"{service} to {doing} (attempt {wait['attempts']}): asked {_moment(wait['since'])}"
+        return f"{asked}, awaited {_until(wait)}"
+    if wait["for"] == "a decision":
+        return f"an operator to resume it: what follows from the answer to {doing} is decided then"
     if wait["timer_cancelled"]:
         return f"a person to retry: the next attempt to {doing} was called off ({wait['timer_cancelled']})"
-    return f"the time of the next attempt to {doing}, {_until(wait)} ({wait['attempts']} so far)"
+    return f"the next attempt to {doing}: at {_moment(wait['until'])}, after {wait['attempts']} in vain"
 
 
 def _until(wait: dict[str, Any]) -> str:
     if wait["until"]:
-        return _moment(wait["until"])
-    return f"it comes ({wait['timer_cancelled']})" if wait.get("timer_cancelled") else "it comes"
+        return f"until {_moment(wait['until'])} at the latest"
+    why = wait.get("timer_cancelled")
+    return f"without a limit ({why})" if why else "without a limit"
+
+
+def _meanwhile(wait: dict[str, Any]) -> str:
+    if not wait["attempts"]:
+        return "it waits on"
+    return "until then nothing is sent" if wait["timer_cancelled"] else "it is tried again, slowly"
 
 
 def _moment(iso: str) -> str:

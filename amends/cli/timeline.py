@@ -13,9 +13,9 @@ from rich.text import Text
 from amends.cli.finding import opened_queries
 from amends.cli.running import BadInput, execute
 from amends.domain.history import Recorded
+from amends.infrastructure.clock import SystemClock
 from amends.projections.timeline.chart import Chart
 from amends.projections.timeline.reading import chart
-from amends.projections.timeline.scale import elapsed
 from amends.projections.timeline.svg import svg
 from amends.projections.timeline.terminal import SIGNS, axis, legend, rows
 
@@ -38,7 +38,7 @@ def timeline(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: every bar and mark.")] = False,
 ) -> None:
     """Draw a saga's life: attempts, waits and compensations over time."""
-    made = chart(execute(_recorded(saga)))
+    made = chart(execute(_recorded(saga)), SystemClock().now())
     if as_json:
         out.print_json(data=made.as_json())
     elif file is None:
@@ -63,11 +63,10 @@ def drawn(made: Chart, width: int) -> Group:
     grid.add_row("", Text(axis(made, room), "dim"), "")
     for lane, line in rows(made, room):
         grid.add_row(lane.name, _coloured(line), Text(lane.words))
-    took = f"{made.begin:%Y-%m-%d %H:%M:%S} UTC, {elapsed(made.end - made.begin)}"
     title = Text.assemble((made.title, "bold"), f": {made.status}")
     return Group(
         title,
-        Text(f"from {took}; long gaps are shortened", "dim"),
+        Text(made.about, "dim"),
         "",
         grid,
         "",

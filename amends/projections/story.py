@@ -99,13 +99,14 @@ def _wait(step: str, direction: Direction, line: Any) -> JsonObject:
     waiting: JsonObject = {
         "step": step,
         "direction": str(direction),
+        "subject": line.rounds[-1].subject,
         "attempts": line.tries,
         "parked": line.parked,
     }
     if attempt is not None:
         waiting |= {"for": "an answer", "since": attempt.sent.isoformat()}
     else:
-        waiting |= {"for": "the next attempt"}
+        waiting |= {"for": "a decision" if line.undecided else "the next attempt"}
     waiting |= {"until": line.due and line.due.isoformat(), "timer_cancelled": line.stopped}
     return waiting | {"last_error": line.error}
 

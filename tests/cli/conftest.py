@@ -99,7 +99,7 @@ class Shell:
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "COLUMNS": "100",
         }
-        return {**os.environ, **chosen, **ours}
+        return {**os.environ, **chosen, **self.environment, **ours}
 
 
 @pytest.fixture(scope="session")

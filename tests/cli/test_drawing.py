@@ -1,7 +1,8 @@
-"""What is drawn of sagas that wait for an event, without a server."""
+"""What `amends show` says of what a saga waits for, without a server."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -11,15 +12,95 @@ from rich.console import Console
 from amends.cli.drawing import standing_table
 from amends.domain import events as e
 from amends.domain.evolve import fold
+from amends.domain.inputs import Reschedule
+from amends.domain.state import SagaState
 from amends.projections.story import standing
+from tests.domain.driver import Play
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 COMMON = {"at": NOON, "cause": "m", "by": "worker"}
 
 
+def shown(state: SagaState) -> str:
+    facts = {**standing(state, 9), "quarantine": None, "version_missing": False}
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(standing_table(facts))
+    return " ".join(captured.get().split())
+
+
+def asked() -> Play:
+    return Play()
+
+
+def refused_once() -> Play:
+    play = Play()
+    play.fail("reserve", reason="no stock system")
+    return play
+
+
+def undone() -> Play:
+    play = Play()
+    play.succeed("reserve")
+    play.reject("charge")
+    return play
+
+
+def closed() -> Play:
+    play = Play()
+    play.succeed("reserve", "charge")
+    play.time_out("ship")
+    return play
+
+
+def answered_while_suspended() -> Play:
+    play = Play()
+    play.suspend()
+    play.fail("reserve")
+    return play
+
+
+def called_off() -> Play:
+    play = refused_once()
+    play.give(Reschedule("stop", "enough", by="ops", step="reserve"))
+    return play
+
+
+def unlimited() -> Play:
+    play = Play()
+    play.give(Reschedule("stop", "it is slow today", by="ops", step="reserve"))
+    return play
+
+
+@pytest.mark.parametrize(
+    ("play", "told"),
+    [
+        (asked, "inventory to do reserve (attempt 1): asked {at}, awaited until {due} at the latest"),
+        (refused_once, "the next attempt to do reserve: at {due}, after 1 in vain"),
+        (undone, "inventory to undo reserve (attempt 1): asked {at}, awaited until {due} at the latest"),
+        (closed, "shipping to say whether ship happened (attempt 1): asked {at}, awaited until {due}"),
+        (
+            answered_while_suspended,
+            "an operator to resume it: what follows from the answer to do reserve is decided then",
+        ),
+        (called_off, "a person to retry: the next attempt to do reserve was called off (enough)"),
+        (
+            unlimited,
+            "inventory to do reserve (attempt 1): asked {at}, awaited without a limit (it is slow today)",
+        ),
+    ],
+)
+def test_what_a_saga_waits_for(play: Callable[[], Play], told: str) -> None:
+    state = play().state
+    [(_, _, line)] = state.active()
+    due = f"{line.due:%Y-%m-%d %H:%M:%S} UTC" if line.due else ""
+    at = f"{state.at:%Y-%m-%d %H:%M:%S} UTC"
+    assert f"waits for {told.format(at=at, due=due)}" in shown(state)
+
+
 @pytest.mark.parametrize(
     ("due", "until"),
-    [(NOON + timedelta(hours=24), "2026-01-02 12:00:00 UTC"), (None, "it comes")],
+    [(NOON + timedelta(hours=24), "until 2026-01-02 12:00:00 UTC at the latest"), (None, "without a limit")],
 )
 def test_a_step_that_waits_for_an_event(due: datetime | None, until: str) -> None:
     started = e.SagaStarted(
@@ -32,11 +113,7 @@ def test_a_step_that_waits_for_an_event(due: datetime | None, until: str) -> Non
         history.append(e.WaitParked(**COMMON, step="host_confirms", reason="nobody answered"))
     state = fold(history, uuid4())
     assert state is not None
-    facts = {**standing(state, len(history)), "quarantine": None, "version_missing": False}
-    console = Console(width=120)
-    with console.capture() as captured:
-        console.print(standing_table(facts))
-    drawn = " ".join(captured.get().split())
-    assert f"hosts.answered (host_confirms), since 2026-01-01 12:00:00 UTC and until {until}" in drawn
+    drawn = shown(state)
+    assert f"hosts.answered (step host_confirms): since 2026-01-01 12:00:00 UTC, {until}" in drawn
     assert ("a person should look at it; it waits on" in drawn) is (due is None)
     assert "host_confirms waiting" in drawn

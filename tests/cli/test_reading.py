@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 import pytest
 
 from amends import Client
+from amends.domain import wire
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.nats import Broker
+from amends.infrastructure.ports import Outgoing
 from tests.cli.conftest import WITHIN, Shell
 from tests.cli.errands import Asked, Errand
 
@@ -103,12 +108,12 @@ def test_the_history_of_a_saga_that_was_cancelled_says_by_whom_and_why(shell: Sh
     assert "anna" in drawn
 
 
-@pytest.mark.parametrize("columns", ["80", "120"])
-def test_a_history_is_drawn_with_day_time_and_cause(shell: Shell, columns: str) -> None:
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_history_is_drawn_with_day_time_and_cause(shell: Shell, columns: int) -> None:
     shell.start("drawn", "refused", "--wait")
-    said = shell.amends("history", "drawn")
+    said = replace(shell, environment={"COLUMNS": str(columns)}).amends("history", "drawn")
     lines = said.out.splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= columns
     assert lines[0].startswith("errand drawn: compensated, recorded by ")
     assert f"{datetime.now(UTC):%Y-%m-}" in lines[2]
     assert CAUSE.fullmatch(lines[2].split()[-1])
@@ -150,7 +155,8 @@ def test_show_says_what_a_saga_waits_for_and_since_when(shell: Shell) -> None:
     assert (wait["step"], wait["direction"], wait["for"]) == ("fetch", "forward", "the next attempt")
     assert wait["last_error"] == "the shop is shut"
     said = shell.amends("show", "retrying").words
-    assert "waits for the time of the next attempt to do fetch, " in said
+    assert f"waits for the next attempt to do fetch: at {wait['until'][:10]}" in said
+    assert "UTC, after 1 in vain" in said
     assert "last error the shop is shut" in said
     assert "fetch asked for, not done yet" in said
     assert "deliver still to come" in said
@@ -177,7 +183,46 @@ def test_show_says_when_a_person_should_look(shell: Shell, fate: str, status: st
     assert told.endswith("; meanwhile it is tried again, slowly")
 
 
-@pytest.mark.parametrize("command", ["show", "history"])
+def contradict(shell: Shell, key: str) -> None:
+    """The service that refused to deliver says, after all is undone, that it did deliver."""
+    told = shell.amends("history", key, "--json").json
+    [asked] = [e for e in told if e["type"] == "command.recorded" and e["data"]["step"] == "deliver"]
+    command, namespace = asked["data"]["command_id"], shell.settings.namespace
+    headers = {
+        wire.CE_ID: "late-1", wire.CAUSATION_ID: command, wire.OUTCOME: "succeeded",
+        wire.SAGA_ID: shell.amends("show", key, "--json").json["id"], wire.SAGA: "errand@1", wire.KEY: key,
+        wire.STEP: "deliver", wire.DIRECTION: "forward", wire.ROUND: "1", wire.ATTEMPT: "1",
+    }  # fmt: skip
+
+    async def publish() -> None:
+        async with (
+            Servers(shell.settings) as servers,
+            Broker(servers.nats_url, name="test", namespace=namespace) as broker,
+        ):
+            subject = wire.event_subject(namespace, "courier.deliver.done")
+            await broker.publisher().publish([Outgoing("late-1", subject, headers, b"{}")])
+
+    asyncio.run(publish())
+
+
+def test_a_contradiction_is_explained_by_show_history_and_timeline(shell: Shell) -> None:
+    shell.start("contradicted", "refused", "--wait")
+    contradict(shell, "contradicted")
+    until = monotonic() + WITHIN
+    while shell.amends("show", "contradicted", "--json").json["contradictions"] == 0:
+        assert monotonic() < until, sentences(shell, "contradicted")
+    said = shell.amends("show", "contradicted").words
+    assert "status compensated" in said
+    assert "a service contradicted itself, see the history; a person should look at it" in said
+    assert sentences(shell, "contradicted")[-1] == (
+        "deliver: the service said rejected, and now succeeded; needs a person"
+    )
+    drawn = shell.amends("timeline", "contradicted").words
+    assert "contradiction: the service said rejected, and later succeeded; needs a person" in drawn
+    assert "≠ contradiction" in drawn
+
+
+@pytest.mark.parametrize("command", ["show", "history", "timeline", "replay"])
 @pytest.mark.parametrize("named", ["nonsense", "00000000-0000-4000-8000-000000000000"])
 def test_a_saga_that_does_not_exist(shell: Shell, command: str, named: str) -> None:
     said = shell.amends(command, named)

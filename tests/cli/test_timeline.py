@@ -60,6 +60,7 @@ def parked() -> Play:
         play.reject("notify", reason="unknown address")
         if not play.state.step("notify").forward.parked:
             play.tick()
+    play.now += 40 * SECOND
     return play
 
 
@@ -86,6 +87,7 @@ def contradicted() -> Play:
     play.succeed("undo reserve")
     play.now += timedelta(hours=2)
     play.answer("charge", Outcome.SUCCEEDED)
+    play.now += 3 * SECOND
     return play
 
 
@@ -95,7 +97,7 @@ FAILED = [declined, timed_out, parked, cancelled, contradicted]
 def page(play: Play) -> str:
     """The picture without colours and blanks at the ends of lines."""
     paper = StringIO()
-    Console(file=paper, width=100, no_color=True).print(drawn(chart(play.history), 100))
+    Console(file=paper, width=100, no_color=True).print(drawn(chart(play.history, play.now), 100))
     return "".join(f"{line.rstrip()}\n" for line in paper.getvalue().splitlines())
 
 
@@ -106,7 +108,8 @@ def test_a_failed_saga_is_drawn_as_on_its_page(saga: Callable[[], Play]) -> None
 
 @pytest.mark.parametrize("saga", FAILED)
 def test_the_svg_has_every_bar_and_mark_with_its_time(saga: Callable[[], Play]) -> None:
-    made = chart(saga().history)
+    play = saga()
+    made = chart(play.history, play.now)
     drawing = ET.fromstring(svg(made))
     bars = [line for line in drawing.iter(f"{SVG}line") if line.get("class") != "grid"]
     assert len(bars) == sum(len(lane.bars) for lane in made.all)
@@ -171,6 +174,29 @@ def test_what_is_not_over_goes_on() -> None:
     made = chart(Play().history)
     [bar] = made.lane("reserve").bars
     assert (bar.end, made.over) == (None, False)
+
+
+def test_what_is_not_over_is_drawn_until_now_and_says_how_long_it_has_been() -> None:
+    play = Play()
+    play.succeed("reserve")
+    play.fail("charge")
+    play.suspend()
+    play.now += timedelta(hours=2)
+    made = chart(play.history, play.now)
+    assert (made.end, made.now) == (play.now, play.now)
+    assert made.lane("charge").notes[-1] == "next attempt awaited for 2 h"
+    assert made.saga.notes[-1] == "2 h so far"
+    assert page(play).splitlines()[3].endswith("now +2 h")
+    assert made.as_json()["now"] == play.now.isoformat()
+    texts = [text.text for text in ET.fromstring(svg(made)).iter(f"{SVG}text")]
+    assert "now +2 h" in texts
+    assert any("next attempt awaited for 2 h" in (text or "") for text in texts)
+
+
+def test_what_is_over_ends_with_its_last_event() -> None:
+    play = declined()
+    made = chart(play.history, play.now + timedelta(days=1))
+    assert (made.end, made.now) == (play.events[-1].at, None)
 
 
 def test_a_gap_is_as_wide_as_the_logarithm_of_its_time() -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from amends.domain.events import JsonObject
 from amends.domain.wire import Direction
+from amends.projections.timeline.scale import elapsed
 
 _LANE: Final = {Direction.FORWARD: "", Direction.COMPENSATE: "undo ", Direction.CLOSE: "close "}
 
@@ -20,6 +21,14 @@ class Kind(StrEnum):
     DELAY = "delay"
     WAIT = "wait"
     SUSPENDED = "suspended"
+
+
+_LASTS: Final = {
+    Kind.ASKED: "answer awaited for {}",
+    Kind.DELAY: "next attempt awaited for {}",
+    Kind.WAIT: "{} so far",
+    Kind.SUSPENDED: "{} so far",
+}
 
 
 class Sign(StrEnum):
@@ -110,7 +119,7 @@ class Lane:
 
 @dataclass
 class Chart:
-    """A saga's life. `end` is the last event's time, `over` whether nothing more is planned."""
+    """A saga's life. `end` is the last event's time, or `now` where that is told and the saga is not over."""
 
     title: str
     begin: datetime
@@ -118,6 +127,21 @@ class Chart:
     status: str
     saga: Lane
     lanes: dict[tuple[str, Direction], Lane] = field(default_factory=dict[tuple[str, Direction], Lane])
+    now: datetime | None = None
+
+    @property
+    def about(self) -> str:
+        """When it was, and how long it took."""
+        took = f"{elapsed(self.end - self.begin)}{' until now' if self.now else ''}"
+        return f"from {self.begin:%Y-%m-%d %H:%M:%S} UTC, {took}; long gaps are shortened"
+
+    def go_on(self, now: datetime) -> None:
+        """It is not over: say of what is open how long it has been so far."""
+        self.now = self.end = max(self.end, now)
+        for lane in self.all:
+            for bar in lane.bars:
+                if bar.end is None:
+                    lane.note(_LASTS[bar.kind].format(elapsed(self.end - bar.begin)))
 
     @property
     def over(self) -> bool:
@@ -145,6 +169,7 @@ class Chart:
             "status": self.status,
             "begin": self.begin.isoformat(),
             "end": self.end.isoformat(),
+            "now": self.now and self.now.isoformat(),
             "lanes": [
                 {
                     "name": lane.name,

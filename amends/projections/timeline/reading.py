@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from amends.domain import events as e
@@ -11,8 +12,8 @@ from amends.domain.wire import Direction
 from amends.projections.timeline.chart import Bar, Chart, Kind, Lane, Mark, Sign
 
 
-def chart(history: Sequence[Recorded]) -> Chart:
-    """Read a history; it is not empty, and begins with the start."""
+def chart(history: Sequence[Recorded], now: datetime | None = None) -> Chart:
+    """Read a history; it is not empty, and begins with the start. One that is not over is drawn until `now`."""
     first, last = history[0].event, history[-1].event
     assert isinstance(first, e.SagaStarted)
     title = f"{first.saga} {first.key} ({first.saga}@{first.definition})"
@@ -21,6 +22,8 @@ def chart(history: Sequence[Recorded]) -> Chart:
         draw = DRAW.get(type(recorded.event))
         if draw is not None:
             draw(made, recorded.event)
+    if now is not None and not made.over:
+        made.go_on(now)
     return made
 
 

@@ -49,13 +49,12 @@ def svg(made: Chart) -> str:
     width, height = left + _CHART + 64, _TOP + len(made.all) * _ROW + 40
     xs = {instant: left + at for instant, at in positions(made.instants, _CHART).items()}
     size = f'viewBox="0 0 {width:.0f} {height}" width="{width:.0f}" height="{height}"'
-    about = f"from {_utc(made.begin)}, {elapsed(made.end - made.begin)}; long gaps are shortened"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(made.title)}">',
         f"<style>{_STYLE}</style>",
         f'<rect class="page" width="{width:.0f}" height="{height}"/>',
         f'<text class="title" x="14" y="26">{escape(made.title)}: {escape(made.status)}</text>',
-        f'<text class="note" x="14" y="44">{about}</text>',
+        f'<text class="note" x="14" y="44">{made.about}</text>',
         *_axis(made, xs, height - 40),
     ]
     for number, lane in enumerate(made.all):
@@ -66,10 +65,14 @@ def svg(made: Chart) -> str:
 
 def _axis(made: Chart, xs: Mapping[datetime, float], bottom: int) -> Iterator[str]:
     free = 0.0
+    now = f"now +{elapsed(made.now - made.begin)}" if made.now else ""
+    room = max(xs.values()) - (_AXIS_GAP if now else -_CHART)
+    if now:
+        yield f'<text class="time" x="{max(xs.values()):.1f}" y="{_TOP - 14}">{now}</text>'
     for instant, x in xs.items():
         yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{bottom}"/>'
         text = f"+{elapsed(instant - made.begin)}" if instant != made.begin else "0"
-        if x >= free:
+        if x >= free and x + len(text) * _LETTER <= room:
             yield f'<text class="time" x="{x:.1f}" y="{_TOP - 14}">{text}</text>'
             free = x + len(text) * _LETTER + _AXIS_GAP
 

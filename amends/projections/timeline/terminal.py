@@ -45,12 +45,14 @@ _BETWEEN: Final = "   "
 
 
 def axis(made: Chart, width: int) -> str:
-    """The times since the start, as many as there is room for."""
-    cells = [" "] * width
+    """The times since the start, as many as there is room for, and now where that is told."""
+    now = f"now +{elapsed(made.now - made.begin)}" if made.now else ""
+    room = width - len(now) - 1 if now else width
+    cells = [*" " * (width - len(now)), *now]
     free = 0
     for instant, column in _columns(made, width).items():
         text = f"+{elapsed(instant - made.begin)}" if instant != made.begin else "0"
-        if column >= free and column + len(text) <= width:
+        if column >= free and column + len(text) <= room:
             cells[column : column + len(text)] = text
             free = column + len(text) + 1
     return "".join(cells).rstrip()
