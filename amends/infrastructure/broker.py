@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, Protocol
 
 from amends.domain import wire
 from amends.domain.errors import AmendsError
 from amends.infrastructure.ports import Outgoing
+
+NO_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
+"""Before everything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -352,7 +352,10 @@ class Inbox(Protocol):
         ...
 
     async def handled_until(self) -> datetime | None:
-        """All that the broker received before this moment is acknowledged; None: all of it, as of now."""
+        """All that the broker received before this moment is acknowledged; None: all of it, as of now.
+
+        `NO_MOMENT` where a consumer is missing: the broker lost it, and may have messages for it.
+        """
         ...
 
 

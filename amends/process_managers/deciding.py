@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -26,8 +26,6 @@ _LOG: Final = logging.getLogger("amends.worker")
 
 _REMEMBERED: Final = 10_000
 """Sagas kept in memory; one takes some ten kilobytes."""
-
-NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Deciding:

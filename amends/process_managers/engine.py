@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from amends.infrastructure.broker import NO_MOMENT
 from amends.infrastructure.groups import only
 from amends.infrastructure.ports import Clock, Due, Inbox, Incoming, Publisher, Store
-from amends.process_managers.deciding import NEVER, Deciding
+from amends.process_managers.deciding import Deciding
 from amends.process_managers.registry import Registry
 
 _LOG: Final = logging.getLogger("amends.worker")
@@ -73,7 +74,7 @@ class Engine:
         self._room = asyncio.Semaphore(_UNDER_WAY)
         self._offset: timedelta | None = None  # how far the database's clock is ahead of ours
         self._next_due: datetime | None = None
-        self._until = NEVER  # timers up to here may fire
+        self._until = NO_MOMENT  # timers up to here may fire
         self._next_housekeeping: datetime | None = None
 
     async def run(self) -> None:
@@ -189,7 +190,7 @@ class Engine:
         """Handle held messages that need not wait any more."""
         self._deciding.expected = False
         while held := await self._store.take_held(self._registry.held, self._batch_size):
-            await self._deciding.handle([item.message for item in held], (), NEVER)
+            await self._deciding.handle([item.message for item in held], (), NO_MOMENT)
 
     async def _take_due(self) -> Sequence[UUID]:
         if self._next_due is None or self._now() < self._next_due:

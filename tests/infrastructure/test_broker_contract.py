@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from amends.infrastructure.broker import (
+    NO_MOMENT,
     BrokerClosed,
     ConfiguredOtherwise,
     ConsumerSpec,
@@ -299,6 +300,15 @@ async def test_handled_until_covers_what_other_workers_hold_and_all_consumers(pl
         assert await here.handled_until() == held.received
         await elsewhere.acknowledge([held])
         await until_handled(here, mine.received)
+
+
+async def test_nothing_is_handled_while_a_consumer_is_missing(place: Place) -> None:
+    there, missing = place.consumer("there"), place.consumer("missing")
+    await place.broker.ensure([], [there])
+    async with place.broker.inbox([there, missing]) as inbox:
+        assert await inbox.handled_until() == NO_MOMENT
+        await place.broker.ensure([], [missing])
+        assert await inbox.handled_until() is None
 
 
 async def test_a_message_that_no_stream_takes_is_refused_and_the_others_are_stored(place: Place) -> None:

@@ -162,6 +162,25 @@ async def test_a_worker_that_was_down_for_a_day_times_nothing_out_that_was_answe
     assert "command.timed-out" not in await system.told()
 
 
+@pytest.mark.semantics("timers-and-messages")
+async def test_a_timer_waits_for_events_that_came_since_the_broker_lost_its_consumers(system: System) -> None:
+    """An engine looks for losses every five seconds; the answer comes, and the timeout falls due, in between."""
+    system.services.says["reserve"] = None
+    await system.engine()
+    await system.later(seconds=2)
+    await system.place("o1")
+    await system.settle()
+    await system.later(seconds=9.9)
+    system.stepper.lose("events")
+    await system.broker.ensure(streams(NAMESPACE, timedelta(days=7)), [])
+    await system.services.answer(system.services.received[0], Outcome.SUCCEEDED)
+    await system.later(seconds=0.2)
+    assert await system.told() == ["saga.started", "command.recorded"]
+    await system.later(seconds=10)
+    assert await system.status() == "completed"
+    assert "command.timed-out" not in await system.told()
+
+
 async def test_an_engine_with_nothing_to_do_does_nothing(system: System) -> None:
     asked = 0
 

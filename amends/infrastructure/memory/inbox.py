@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
-from amends.infrastructure.broker import BrokerClosed, ConsumerSpec
+from amends.infrastructure.broker import NO_MOMENT, BrokerClosed, ConsumerSpec
 from amends.infrastructure.memory.streams import Consumer, Stored
 from amends.infrastructure.ports import Clock, Incoming
 
@@ -55,9 +55,13 @@ class MemoryInbox:
             consumer.acknowledge(message.sequence)
 
     async def handled_until(self) -> datetime | None:
-        """All that the broker received before this moment is acknowledged; None: all of it, as of now."""
+        """All that the broker received before this moment is acknowledged; None: all of it, as of now.
+
+        `NO_MOMENT` where a consumer is missing.
+        """
         now = self._clock.now()
-        moments = [each.first_unacknowledged(now) for each in self._consumers()]
+        found = [self._find(spec) for spec in self._specs]
+        moments = [each.first_unacknowledged(now) if each else NO_MOMENT for each in found]
         return min((each for each in moments if each is not None), default=None)
 
     def pause(self, durable: str) -> None:

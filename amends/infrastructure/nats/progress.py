@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from amends.infrastructure.broker import ConsumerSpec
+from amends.infrastructure.broker import NO_MOMENT, ConsumerSpec
 from amends.infrastructure.nats.api import Api
 from amends.infrastructure.subjects import covers, minimal
 
@@ -17,9 +17,12 @@ async def handled_until(api: Api, spec: ConsumerSpec) -> datetime | None:
 
     Everything up to the acknowledgement floor is acknowledged, whichever worker did it, so the first message
     after it that matches a filter is the one; acknowledgements that come meanwhile only make this too early.
+    `NO_MOMENT` where the consumer is missing.
     """
     info = await api.consumer(spec.stream, spec.durable)
-    if info is None or not (info["num_pending"] or info["num_ack_pending"]):
+    if info is None:
+        return NO_MOMENT
+    if not (info["num_pending"] or info["num_ack_pending"]):
         return None
     after: int = info["ack_floor"]["stream_seq"] + 1
     filters = minimal(info["config"].get("filter_subjects") or [info["config"].get("filter_subject") or ">"])
