@@ -19,6 +19,17 @@ class UnreadableEvent(AmendsError):
     """A stored event has a type or schema version that this program does not know, or is malformed."""
 
 
+class SchemaNotHeld(UnreadableEvent):
+    """A newer program stored the event: this one does not know its type, or only older schema versions of it."""
+
+    def __init__(self, where: str, topic: str, known: str) -> None:
+        super().__init__(
+            f"{where}: expected an event type that this version of Amends knows ({known}), got {topic!r}; "
+            "it was written by a newer version: upgrade this program"
+        )
+        self.topic = topic
+
+
 class BrokenHistory(AmendsError):
     """A history does not chain: a version is missing, or a hash is not that of the event before."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from amends.domain.errors import BrokenHistory, UnreadableEvent
+from amends.domain.errors import BrokenHistory, SchemaNotHeld, UnreadableEvent
 from amends.domain.events import EVENT_TYPES, JsonObject, SagaEvent
 
 UPCASTERS: Final[dict[tuple[str, int], Callable[[JsonObject], JsonObject]]] = {}
@@ -54,16 +54,15 @@ def record(saga_id: UUID, version: int, previous: str, event: SagaEvent) -> Reco
 
 
 def read(saga_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
-    """The event in these stored bytes, in its newest schema. Raises `UnreadableEvent`."""
+    """The event in these stored bytes, in its newest schema.
+
+    Raises `SchemaNotHeld` where a newer program wrote it, `UnreadableEvent` where it is malformed.
+    """
     name, _, schema = topic.partition(":")
     kind = EVENT_TYPES.get(name)
     if kind is None or not schema.isdigit() or int(schema) > kind.schema_version:
         known = f"{name}:{kind.schema_version}" if kind else "no such type"
-        raise UnreadableEvent(
-            f"{_where(saga_id, version)}: expected an event type that this version of Amends knows "
-            f"({known}), got {topic!r}; "
-            "it was written by a newer version: upgrade this program"
-        )
+        raise SchemaNotHeld(_where(saga_id, version), topic, known)
     try:
         if int(schema) == kind.schema_version:
             event = kind.model_validate_json(stored)
@@ -74,6 +73,16 @@ def read(saga_id: UUID, version: int, topic: str, stored: bytes) -> Recorded:
         where = _where(saga_id, version)
         raise UnreadableEvent(f"{where}: the stored {topic!r} is not what its type says: {error}") from error
     return Recorded(saga_id, version, topic, stored, event)
+
+
+def readable_topics(types: Collection[str] = EVENT_TYPES) -> list[str]:
+    """The topics of all events that this program can read, of these types."""
+    return [
+        f"{name}:{schema}"
+        for name, kind in EVENT_TYPES.items()
+        if name in types
+        for schema in range(1, kind.schema_version + 1)
+    ]
 
 
 def previous_of(stored: bytes) -> str:

@@ -104,9 +104,9 @@ class DeadLetter:
 class Held:
     """A message that waits in the store, once for each saga type that it concerns.
 
-    `why` is `quarantine` (its saga is), `version` (no worker that took it holds that one) or `early` (it finds no
-    saga yet); `error` tells a person what happened. An early one names the further key that it was looked for by,
-    if it was one, and the time after which it has waited long enough.
+    `why` is `quarantine` (its saga is), `version` (no worker that took it holds that one, or can read its history) or
+    `early` (it finds no saga yet); `error` tells a person what happened. An early one names the further key that it
+    was looked for by, if it was one, and the time after which it has waited long enough.
     """
 
     message: Incoming
@@ -167,7 +167,8 @@ class Commit:
 
     `aggregates` carry their new events; `rows` has one row for each of them; `outbox` names for each message
     the saga that it belongs to (None: it does not depend on any). `quarantined` are sagas that could not be
-    decided, with the error as text. `published` are ids of messages of earlier commits that the broker has by now.
+    decided, with the error as text; `ahead` those that a newer program went on with, with the topic of an event that
+    cannot be read here. `published` are ids of messages of earlier commits that the broker has by now.
     `keys` are those that sagas learnt, `handled` the held messages that need not wait any more, `released` the sagas
     whose quarantine ends.
     """
@@ -178,6 +179,7 @@ class Commit:
     dead: Sequence[DeadLetter] = ()
     held: Sequence[Held] = ()
     quarantined: Mapping[UUID, str] = field(default_factory=dict[UUID, str])
+    ahead: Mapping[UUID, str] = field(default_factory=dict[UUID, str])
     published: Collection[str] = ()
     keys: Sequence[tuple[UUID, LearntKey]] = ()
     unclaimed: Sequence[Unclaimed] = ()
@@ -237,6 +239,9 @@ class KeysTaken(AmendsError):
 class Store(Protocol):
     """Histories, and what must be committed together with them. Waits while the database is away.
 
+    Sagas that a newer program went on with are neither taken nor told of here, nor are messages that are held for
+    them, until the program can read all their events.
+
     A lost connection, a deadlock or a serialisation failure is tried again from the start inside the store;
     a commit that was cut off may or may not have happened, and then shows as a conflict.
     """
@@ -279,8 +284,8 @@ class Store(Protocol):
     async def recorded_since(
         self, since: datetime, types: Collection[str], after: int, limit: int
     ) -> Sequence[tuple[int, Recorded]]:
-        """Events of these types, over all sagas, committed since then, in the order of commits with their places in
-        it; `after` is the last place of the page before, 0 for the first.
+        """Events of these types that this program can read, over all sagas, committed since then, in the order of
+        commits with their places in it; `after` is the last place of the page before, 0 for the first.
         """
         ...
 
@@ -325,7 +330,7 @@ class Workers(Protocol):
     """Which workers run, and what nobody runs."""
 
     async def seen(self, worker: str, definitions: Collection[tuple[str, int]]) -> None:
-        """This worker runs, and holds these (type, version). Told every few seconds."""
+        """This worker runs, holds these (type, version), and reads what this program can. Told every few seconds."""
         ...
 
     async def gone(self, worker: str) -> None:
@@ -333,7 +338,7 @@ class Workers(Protocol):
         ...
 
     async def missing(self) -> Sequence[MissingVersion]:
-        """Versions of unfinished sagas that no running worker holds: they stand still."""
+        """Versions of unfinished sagas that no running worker holds, or none that can read them: they stand still."""
         ...
 
 

@@ -12,7 +12,7 @@ from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.decide import UnknownSaga, take_turn
 from amends.domain.definition import InvalidMessage
-from amends.domain.errors import ActionRefused, AmendsError
+from amends.domain.errors import ActionRefused, AmendsError, SchemaNotHeld
 from amends.domain.events import KeyLearnt, SagaEvent, SagaStarted, StartRefused
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.inputs import Action, Arrival, Migrate, Tick
@@ -93,7 +93,10 @@ class Batch:
             if isinstance(item, Routed):
                 self._draft.let_go(item.message, item.message_id, item.saga, saga_id)
         unreadable = self.loaded.unreadable.get(saga_id)
-        if unreadable is not None:
+        if isinstance(unreadable, SchemaNotHeld):
+            self._draft.ahead.append((saga_id, unreadable.topic))
+            self._hold(saga_id, told, "version", str(unreadable))
+        elif unreadable is not None:
             self._quarantine(saga_id, told, _text(unreadable))
         elif saga_id in self.loaded.quarantined:
             self._hold(saga_id, told, "quarantine", "its saga is in quarantine")

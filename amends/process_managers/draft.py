@@ -40,6 +40,7 @@ class Draft:
     dead: list[DeadLetter] = field(default_factory=list[DeadLetter])
     held: list[Held] = field(default_factory=list[Held])
     quarantined: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
+    ahead: list[tuple[UUID, str]] = field(default_factory=list[tuple[UUID, str]])
     keys: list[tuple[UUID, LearntKey]] = field(default_factory=list[tuple[UUID, LearntKey]])
     unclaimed: list[Unclaimed] = field(default_factory=list[Unclaimed])
     handled: list[Handled] = field(default_factory=list[Handled])
@@ -53,6 +54,7 @@ class Draft:
             dead=self.dead,
             held=self.held,
             quarantined=dict(self.quarantined),
+            ahead=dict(self.ahead),
             published=published,
             keys=self.keys,
             unclaimed=self.unclaimed,
@@ -105,6 +107,7 @@ class Draft:
             self.dead,
             self.held,
             self.quarantined,
+            self.ahead,
             self.keys,
             self.unclaimed,
             self.handled,

@@ -34,6 +34,10 @@ def skipped(step: str = "reserve") -> SagaEvent:
     return e.StepSkipped(at=NOW, cause="m2", by="w1", step=step)
 
 
+def released() -> SagaEvent:
+    return e.SagaReleased(at=NOW, cause="m4", by="ann", reason="mended")
+
+
 def completed() -> SagaEvent:
     return e.SagaCompleted(at=NOW, cause="m3", by="w1")
 
@@ -75,11 +79,20 @@ def held(message_id: str, saga_id: UUID | None = None, *, why: str = "version", 
 
 
 class Stranger(SagaAggregate):
-    """A saga whose latest event is of a type that this program does not know."""
+    """A saga whose latest event a newer program wrote: this one does not know its type."""
+
+    topic = "saga.unheard-of:1"
 
     def collect_events(self) -> Sequence[Recorded]:
         *others, last = super().collect_events()
-        stranger = Recorded(
-            last.originator_id, last.originator_version, "saga.unheard-of:1", b"{}", last.event
-        )
+        stranger = Recorded(last.originator_id, last.originator_version, self.topic, last.stored, last.event)
         return [*others, stranger]
+
+
+class Damaged(SagaAggregate):
+    """A saga whose latest event is not what its type says."""
+
+    def collect_events(self) -> Sequence[Recorded]:
+        *others, last = super().collect_events()
+        damaged = Recorded(last.originator_id, last.originator_version, last.topic, b"{}", last.event)
+        return [*others, damaged]

@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from amends.domain import events as e
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
-from amends.domain.errors import UnreadableEvent
+from amends.domain.errors import SchemaNotHeld, UnreadableEvent
+from amends.domain.events import EVENT_TYPES
 from amends.domain.history import verify
 from amends.infrastructure.broker import Mark
 from amends.infrastructure.jobs import JobItem
@@ -43,6 +45,7 @@ from tests.infrastructure.store_data import (
     incoming,
     new,
     outgoing,
+    released,
     row,
     skipped,
     started,
@@ -534,6 +537,35 @@ async def test_versions_that_no_running_worker_holds_are_told(store: AnyStore) -
     assert await store.workers.missing() == []
     await store.workers.gone("w2")
     assert await store.workers.missing() == [MissingVersion("order", 1, 2, 1)]
+
+
+@pytest.mark.semantics("schema-not-held")
+async def test_what_a_newer_program_went_on_with_is_left_to_those_that_can_read_it(
+    store: AnyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = started(deadline=NOW - SECOND)
+    await store.commit(new(known))
+    saga = Stranger(known.id)
+    saga.load(await store.history(saga.id))
+    saga.append([released()])
+    await store.commit(batch((saga, 1)))
+    assert isinstance((await store.load([saga.id])).unreadable[saga.id], SchemaNotHeld)
+    ahead = {saga.id: Stranger.topic}
+    for _ in range(2):
+        await store.commit(Commit(held=[held("m1", saga.id)], ahead=ahead))
+    await store.workers.seen("older", HELD_HERE)
+    due = await store.take_due(HELD_HERE, None, 10, SECOND)
+    assert (due.saga_ids, due.next) == ([], None)
+    assert await store.take_held(HELD_HERE, 10) == []
+    assert await store.quarantined() == []
+    assert await store.workers.missing() == [MissingVersion("order", 1, 1, 1)]
+    monkeypatch.setitem(EVENT_TYPES, "saga.unheard-of", e.SagaReleased)
+    [message] = await store.take_held(HELD_HERE, 10)
+    assert (message.message_id, message.why) == ("m1", "version")
+    await store.commit(Commit(handled=[Handled("m1", "order", saga.id)]))
+    assert (await store.take_due(HELD_HERE, None, 10, SECOND)).saga_ids == [saga.id]
+    await store.workers.seen("newer", HELD_HERE)
+    assert await store.workers.missing() == []
 
 
 async def test_a_start_that_could_not_be_decided_can_be_decided_after_its_release(store: AnyStore) -> None:

@@ -11,7 +11,7 @@ from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
 from amends.infrastructure.ports import Quarantined
 from tests.domain.driver import SECOND, Notify, Placed, Reserve
-from tests.infrastructure.store_data import Stranger, batch
+from tests.infrastructure.store_data import Damaged, batch
 from tests.process_managers.system import System
 
 FAULT = "ZeroDivisionError: a fault (test_quarantine.py, line "
@@ -193,28 +193,28 @@ async def test_the_same_release_again_changes_nothing(
 
 
 async def test_an_event_that_cannot_be_read_puts_its_saga_into_quarantine(system: System) -> None:
-    """A newer program wrote it; the first one that reads it is put off, and the others go on."""
+    """Its bytes are not what its type says; the first one that reads it is put off, and the others go on."""
     system.services.says["reserve"] = None
     await system.engine(Mended)
     await system.place("o1", "o2")
     await system.settle()
     saga = (await system.store.load([system.id("o1")])).aggregates[system.id("o1")]
     before = saga.version
-    stranger = Stranger(saga.id)
-    stranger.load(await system.store.history(saga.id))
-    stranger.append([(await system.history("o2"))[-1].event])
-    await system.store.commit(batch((stranger, before)))
+    damaged = Damaged(saga.id)
+    damaged.load(await system.store.history(saga.id))
+    damaged.append([(await system.history("o2"))[-1].event])
+    await system.store.commit(batch((damaged, before)))
     for command in system.services.received:
         await system.services.answer(command, Outcome.SUCCEEDED)
     await system.settle()
     told = await quarantined(system)
     assert "UnreadableEvent" in told.error
-    assert "saga.unheard-of" in told.error
+    assert "command.recorded:1" in told.error
     assert told.held == 1
     assert await system.status("o2") == "completed"
     with pytest.raises(ActionRefused, match="is in quarantine"):
         await system.act(Abandon("a1", "enough", by="anna"))
-    await system.act(Release("r1", "upgraded", by="anna"))
+    await system.act(Release("r1", "restored", by="anna"))
     await system.later(seconds=6)
     assert (await quarantined(system)).held == 1, "nothing is lost while nobody can read it"
 

@@ -117,11 +117,11 @@ async def test_an_event_that_cannot_be_read_stops_its_saga_alone_until_an_operat
     ):
         run = await client.start(visit, Asked(key="odd"))
         await recorded(store, run.id, lambda history: len(history) == 2)
-        await strange(servers.database_url, namespace, run.id)
+        await damage(servers.database_url, namespace, run.id)
         desk.may_answer.set()
         told = await in_quarantine(store, run.id)
         assert "UnreadableEvent" in told.error
-        assert "saga.unheard-of" in told.error
+        assert "step.skipped" in told.error
         other = await client.start(visit, Asked(key="even"))
         assert await other.result(timeout=SOON) == "completed"
         await forget(servers.database_url, namespace, run.id)
@@ -135,13 +135,13 @@ async def recorded(store: PostgresStore, saga_id: UUID, so: Callable[[list[Any]]
             await asyncio.sleep(0.02)
 
 
-async def strange(url: str, schema: str, saga_id: UUID) -> None:
-    """A newer program wrote an event of a type that this one does not know."""
+async def damage(url: str, schema: str, saga_id: UUID) -> None:
+    """Somebody put an event into its history that is not what its type says."""
     await execute(
         url,
         schema,
         "INSERT INTO {schema}.events (originator_id, originator_version, topic, state) "
-        "SELECT saga_id, version + 1, 'saga.unheard-of:1', '{{}}' FROM {schema}.sagas WHERE saga_id = %s",
+        "SELECT saga_id, version + 1, 'step.skipped:1', '{{}}' FROM {schema}.sagas WHERE saga_id = %s",
         saga_id,
     )
     await execute(
@@ -156,7 +156,7 @@ async def forget(url: str, schema: str, saga_id: UUID) -> None:
     await execute(
         url,
         schema,
-        "DELETE FROM {schema}.events WHERE originator_id = %s AND topic = 'saga.unheard-of:1'",
+        "DELETE FROM {schema}.events WHERE originator_id = %s AND topic = 'step.skipped:1'",
         saga_id,
     )
     await execute(

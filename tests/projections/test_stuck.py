@@ -209,6 +209,20 @@ async def test_no_worker_for_its_version(garage: Garage) -> None:
             await garage.until_stuck("waiting for a person or event")
 
 
+@pytest.mark.semantics("not-held-is-stuck")
+async def test_no_worker_that_can_read_what_a_newer_program_wrote(garage: Garage) -> None:
+    async with views(garage).running(), worker(garage):
+        await garage.start("waiting for a person or event")
+        await garage.until_stuck("waiting for a person or event")
+        await garage.query("UPDATE {ns}.sagas SET unreadable = ARRAY['saga.unheard-of:1']")
+        row = await garage.until_stuck("no worker for its version")
+        assert row["detail"] == "its history has saga.unheard-of:1, which only a newer program can read"
+        await garage.query(
+            "INSERT INTO {ns}.workers VALUES ('newer', 'approval', 1, DEFAULT, ARRAY['saga.unheard-of:1'])"
+        )
+        await garage.until_stuck("waiting for a person or event")
+
+
 async def test_broker_gap(garage: Garage) -> None:
     async with views(garage).running():
         async with worker(garage):

@@ -11,7 +11,7 @@ from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.errors import UnreadableEvent
 from amends.domain.events import JsonObject
-from amends.domain.history import Recorded, read
+from amends.domain.history import Recorded, read, readable_topics
 from amends.domain.state import Status
 from amends.infrastructure.broker import Mark
 from amends.infrastructure.memory.jobs import MemoryJobs
@@ -41,6 +41,12 @@ class _Saga:
     taken_until: datetime | None = None
     error: str | None = None  # in quarantine
     since: datetime | None = None
+    unreadable: frozenset[str] = frozenset()  # topics of its events that some worker could not read
+
+    @property
+    def is_ahead(self) -> bool:
+        """A newer program went on with it."""
+        return not self.unreadable.issubset(readable_topics())
 
 
 class MemoryMarks:
@@ -72,7 +78,7 @@ class MemoryStore:
         self._keys: dict[LearntKey, UUID] = {}
         self._unclaimed: dict[tuple[str, str], Unclaimed] = {}
         self._shapes: dict[tuple[str, int], JsonObject] = {}
-        self.workers = MemoryWorkers(clock, self._rows, self._held.values)
+        self.workers = MemoryWorkers(clock, self._read_by, self._held.values)
         self.jobs = MemoryJobs(clock, self._rows)
 
     async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
@@ -98,7 +104,7 @@ class MemoryStore:
         self._learn([claim for claim in commit.keys if claim[0] not in conflicts])
         for row in commit.rows:
             if row.saga_id not in conflicts:
-                self._save(_Saga(replace(row, key=storable(row.key))))
+                self._save(replace(row, key=storable(row.key)))
         for event in events:
             if event.originator_id not in conflicts:
                 self._events.setdefault(event.originator_id, []).append(event)
@@ -111,6 +117,8 @@ class MemoryStore:
         self._hold(commit, conflicts)
         for saga_id, error in commit.quarantined.items():
             self._quarantine(saga_id, storable(error), commit.held)
+        for saga_id, topic in commit.ahead.items():
+            self._sagas[saga_id].unreadable |= {topic}
         await self.published(commit.published)
         return conflicts
 
@@ -202,10 +210,11 @@ class MemoryStore:
         self, since: datetime, types: Collection[str], after: int, limit: int
     ) -> list[tuple[int, Recorded]]:
         """Events of these types, over all sagas, in the order of commits; see the store in PostgreSQL."""
+        topics = readable_topics(types)
         found = [
             (place, event)
             for place, (at, event) in enumerate(self._log, start=1)
-            if place > after and at >= since and event.topic.partition(":")[0] in types
+            if place > after and at >= since and event.topic in topics
         ]
         return [(place, _read(event)) for place, event in found[:limit]]
 
@@ -269,7 +278,7 @@ class MemoryStore:
             self._unclaimed[kept.message_id, kept.saga] = kept
 
     def _waits_no_more(self, held: Held, definitions: Collection[tuple[str, int]]) -> bool:
-        if self._is_quarantined(held.saga_id):
+        if self._is_quarantined(held.saga_id) or self._is_ahead(held.saga_id):
             return False
         types = {saga for saga, _ in definitions}
         if held.why != "early":
@@ -285,15 +294,24 @@ class MemoryStore:
     def _rows(self) -> list[SagaRow]:
         return [each.row for each in self._sagas.values()]
 
+    def _read_by(self) -> list[tuple[SagaRow, frozenset[str]]]:
+        return [(each.row, each.unreadable) for each in self._sagas.values()]
+
     def _is_quarantined(self, saga_id: UUID | None) -> bool:
         saga = self._sagas.get(saga_id) if saga_id else None
         return saga is not None and saga.error is not None
 
-    def _save(self, saga: _Saga) -> None:
-        saga_id = saga.row.saga_id
+    def _is_ahead(self, saga_id: UUID | None) -> bool:
+        saga = self._sagas.get(saga_id) if saga_id else None
+        return saga is not None and saga.is_ahead
+
+    def _save(self, row: SagaRow) -> None:
+        saga_id = row.saga_id
+        known = self._sagas.get(saga_id)
+        saga = _Saga(row, unreadable=known.unreadable if known else frozenset())
         self._sagas[saga_id] = saga
         self._timed.pop(saga_id, None)
-        if saga.row.wake_up is not None:
+        if row.wake_up is not None:
             self._timed[saga_id] = saga
 
     def _is_conflict(self, row: SagaRow) -> bool:
@@ -316,8 +334,8 @@ class MemoryStore:
 
 
 def _waits(saga: _Saga, definitions: Collection[tuple[str, int]]) -> bool:
-    row = saga.row
-    return row.wake_up is not None and saga.error is None and (row.saga, row.definition) in definitions
+    row, rests = saga.row, saga.error is not None or saga.is_ahead
+    return row.wake_up is not None and not rests and (row.saga, row.definition) in definitions
 
 
 def _is_due(saga: _Saga, until: datetime | None, now: datetime) -> bool:

@@ -113,11 +113,13 @@ class Batch:
             yield "save_unclaimed", _unclaimed(commit.unclaimed)
         if commit.quarantined:
             yield "quarantine", _quarantined(commit)
+        if commit.ahead:
+            yield "mark_ahead", {"ids": list(commit.ahead), "topics": list(commit.ahead.values())}
 
 
 def _is_unusual(commit: Commit) -> bool:
-    parts = (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed, commit.quarantined)
-    return any(parts) or bool(commit.released)
+    seldom = (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed)
+    return any((*seldom, commit.quarantined, commit.ahead, commit.released))
 
 
 def _rows(rows: Sequence[SagaRow]) -> Columns:

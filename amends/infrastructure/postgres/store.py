@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from amends.domain.correlation import LearntKey
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
-from amends.domain.history import Recorded, read
+from amends.domain.history import Recorded, read, readable_topics
 from amends.infrastructure.broker import MarkStore
 from amends.infrastructure.ports import (
     Commit,
@@ -175,10 +175,11 @@ class PostgresStore:
     async def recorded_since(
         self, since: datetime, types: Collection[str], after: int, limit: int
     ) -> list[tuple[int, Recorded]]:
-        """Events of these types, over all sagas, committed since then, in the order of commits with their places
-        in it; `after` is the last place of the page before, 0 for the first. Raises UnreadableEvent.
+        """Events of these types that can be read here, over all sagas, committed since then, in the order of commits
+        with their places in it; `after` is the last place of the page before, 0 for the first.
         """
-        arguments = {"since": since, "types": list(types), "after": after, "limit": limit}
+        topics = readable_topics(types)
+        arguments = {"since": since, "topics": topics, "after": after, "limit": limit}
         return [(place, read(*event)) for place, *event in await self._query("recorded_since", arguments)]
 
     async def saga_rows(
@@ -263,5 +264,10 @@ def _held(
 
 
 def _versions(definitions: Iterable[tuple[str, int]]) -> dict[str, list[Any]]:
+    """What is held here: these versions, and the events that this program can read."""
     pairs = list(definitions)
-    return {"sagas": [saga for saga, _ in pairs], "definitions": [version for _, version in pairs]}
+    return {
+        "sagas": [saga for saga, _ in pairs],
+        "definitions": [version for _, version in pairs],
+        "topics": readable_topics(),
+    }

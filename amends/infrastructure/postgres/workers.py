@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 
+from amends.domain.history import readable_topics
 from amends.infrastructure.ports import MissingVersion
 from amends.infrastructure.postgres.batch import QUERIES
 from amends.infrastructure.postgres.link import Link
@@ -23,7 +24,8 @@ class PostgresWorkers:
 
     async def seen(self, worker: str, definitions: Collection[tuple[str, int]]) -> None:
         sagas, versions = [saga for saga, _ in definitions], [version for _, version in definitions]
-        await self._run("worker_seen", {"worker": worker, "sagas": sagas, "definitions": versions})
+        arguments = {"worker": worker, "sagas": sagas, "definitions": versions, "topics": readable_topics()}
+        await self._run("worker_seen", arguments)
 
     async def gone(self, worker: str) -> None:
         await self._run("worker_gone", {"worker": worker})

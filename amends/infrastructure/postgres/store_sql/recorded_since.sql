@@ -1,8 +1,8 @@
--- Events of some types since a moment, over all sagas, in the order of commits.
+-- Events of some topics since a moment, over all sagas, in the order of commits.
 SELECT notification_id, originator_id, originator_version, topic, state
 FROM {schema}.events
 WHERE recorded_at >= %(since)b::timestamptz
     AND notification_id > %(after)b
-    AND split_part(topic, ':', 1) = ANY (%(types)b::text[])
+    AND topic = ANY (%(topics)b::text[])
 ORDER BY notification_id
 LIMIT %(limit)b

@@ -5,6 +5,7 @@ WITH due AS MATERIALIZED ( -- joined as a subquery, it might run, and lock up to
     WHERE wake_up <= statement_timestamp()
         AND (%(until)b::timestamptz IS NULL OR wake_up < %(until)b::timestamptz)
         AND quarantined_at IS NULL
+        AND (unreadable IS NULL OR unreadable <@ %(topics)b::text[])
         AND (taken_until IS NULL OR taken_until <= statement_timestamp())
         AND (saga, definition) IN (SELECT * FROM unnest(%(sagas)b::text[], %(definitions)b::integer[]))
         AND NOT EXISTS (SELECT FROM {schema}.held WHERE held.saga_id = saga.saga_id)

@@ -1,5 +1,5 @@
 -- Held messages that can be handled now, oldest first: those whose saga is of a version that is held (one that has no
--- events begins under any) and not in quarantine; and early ones whose saga is there, or which have waited long enough.
+-- events begins under any), not in quarantine, and without events that cannot be read here; and early ones whose saga is there, or which have waited long enough.
 SELECT subject, headers, body, received, sequence, consumer, message_id, held.saga_id, held.saga, held.definition, why,
     held.error, key_name, key_value, until
 FROM {schema}.held AS held
@@ -18,5 +18,6 @@ WHERE CASE why
             OR (known.version = 0 AND held.saga = ANY (%(sagas)b::text[]))
     END
     AND known.quarantined_at IS NULL
+    AND (known.unreadable IS NULL OR known.unreadable <@ %(topics)b::text[])
 ORDER BY seq
 LIMIT %(limit)b

@@ -73,9 +73,16 @@ known AS (
             WHEN shown.version = stored.version OR progress.behind_since IS NULL THEN NULL
             WHEN progress.behind_since < statement_timestamp() - interval '10 seconds' THEN progress.behind_since
         END AS not_shown,
+        stored.unreadable,
         least(
             held.since,
             CASE
+                WHEN stored.unreadable IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM {schema}.workers AS worker
+                    WHERE worker.saga = stored.saga AND worker.definition = stored.definition
+                        AND stored.unreadable <@ worker.topics
+                        AND worker.seen_at > statement_timestamp() - interval '30 seconds'
+                ) THEN shown.updated
                 WHEN staff.seen_at IS NULL THEN shown.updated
                 WHEN staff.seen_at < statement_timestamp() - interval '30 seconds' THEN staff.seen_at
             END
@@ -111,6 +118,10 @@ SELECT
     CASE reason
         WHEN 'quarantined' THEN coalesce(error, last_error)
         WHEN 'suspended' THEN suspended
+        WHEN 'no worker for its version' THEN CASE
+            WHEN unreadable IS NULL THEN last_error
+            ELSE format('its history has %s, which only a newer program can read', array_to_string(unreadable, ', '))
+        END
         ELSE last_error
     END AS detail,
     CASE reason
