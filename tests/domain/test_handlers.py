@@ -283,6 +283,17 @@ def test_an_answer_that_an_operator_gives_by_hand_is_told_to_its_handler() -> No
     assert told.status == "running"
 
 
+@pytest.mark.semantics("handlers-and-operators")
+def test_a_send_whose_answer_a_handler_goes_on_with_cannot_be_skipped() -> None:
+    told = fulfilment()
+    with pytest.raises(ActionRefused, match="settle it by hand instead"):
+        told.give(Skip("s1", "they never answer", step="charge#1"))
+    assert "step.skipped-by-hand" not in told.types
+    told.give(Settle("s2", "seen", step="charge#1", outcome=Outcome.SUCCEEDED, reply={"payment_id": "p9"}))
+    assert told.state.handlers.model["payment_id"] == "p9"
+
+
+@pytest.mark.semantics("handlers-and-operators")
 def test_a_send_that_an_operator_skips_holds_nothing_up() -> None:
     told = fulfilment()
     told.succeed("payments.charge", CHARGED)

@@ -29,4 +29,9 @@ def on_skip(turn: Turn, skip: Skip) -> None:
             f"the pivot {step.name!r} of {name(state)} is being closed, because the saga is to turn back; "
             "settle it by hand instead, as succeeded or rejected"
         )
+    if turn.manager is not None and turn.manager.hears_of(step.forward.commands):
+        raise ActionRefused(
+            f"a handler of {name(state)} goes on with the answer to {step.name!r}, and skipped there is none; "
+            "settle it by hand instead, as succeeded with what the service would have answered, or as rejected"
+        )
     turn.record(e.StepSkippedByHand, step=step.name, reason=skip.reason)

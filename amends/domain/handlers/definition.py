@@ -94,6 +94,10 @@ class ManagerDefinition:
             f"({', '.join(self.start_subjects)}), got {subject}"
         )
 
+    def hears_of(self, commands: Iterable[type[AnyCommand]]) -> bool:
+        """Whether a handler is told where one of these succeeds."""
+        return any(subject_of_success(command) in self.on_event for command in commands)
+
     def reply_subjects(self) -> frozenset[str]:
         """Every subject, without namespace, on which an answer to what it sends can come."""
         return frozenset(

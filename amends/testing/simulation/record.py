@@ -45,12 +45,11 @@ class Record:
 
     @property
     def is_settled(self) -> bool:
-        """It is over, or waits for a person, or an event that may never come: nothing will wake it up."""
+        """It is over, or waits for a person: nothing will wake it up."""
         assert self.state is not None
         if self.state.status.final:
             return True
-        waits = self.ledger.parked or self.ledger.handles
-        return waits and self.state.wake_up is None and not self.ledger.suspended
+        return self.ledger.parked and self.state.wake_up is None and not self.ledger.suspended
 
     def add(self, recorded: Sequence[Recorded]) -> list[str]:
         """What is broken in some more events, which one commit saved: invariants 6 to 9, 13 and 15."""
