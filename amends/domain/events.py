@@ -343,15 +343,21 @@ class CommandSucceeded(OfCommand, type="command.succeeded"):
 
 
 class CommandRejected(OfCommand, type="command.rejected"):
+    """`retry_after` is how many seconds the service asks to be left in peace."""
+
     code: str = ""
     reason: str = ""
     details: Any = None
+    retry_after: float | None = None
 
 
 class CommandFailed(OfCommand, type="command.failed"):
+    """`retry_after` is how many seconds the service asks to be left in peace."""
+
     code: str = ""
     reason: str = ""
     details: Any = None
+    retry_after: float | None = None
 
 
 class CommandTimedOut(OfCommand, type="command.timed-out"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -184,7 +185,7 @@ def _happened_late(state: SagaState, step: StepState) -> StepState:
 
 def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
     step, line = _answered(state, event, Outcome.REJECTED)
-    step = _with_line(step, event.direction, line.but(retry=None, error=event.reason or event.code))
+    step = _with_line(step, event.direction, _refused(line, event).but(retry=None))
     if event.direction is Direction.CLOSE:
         # The answer to a close is an answer about the forward key.
         step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.REJECTED))
@@ -193,8 +194,13 @@ def _rejected(state: SagaState, event: e.CommandRejected) -> SagaState:
 
 def _failed(state: SagaState, event: e.CommandFailed) -> SagaState:
     step, line = _answered(state, event, Outcome.FAILED)
-    line = line.but(error=event.reason or event.code, forgotten=event.code == FORGOTTEN)
+    line = _refused(line, event).but(forgotten=event.code == FORGOTTEN)
     return state.with_step(_with_line(step, event.direction, line))
+
+
+def _refused(line: Line, event: e.CommandRejected | e.CommandFailed) -> Line:
+    rests = None if event.retry_after is None else event.at + timedelta(seconds=event.retry_after)
+    return line.but(error=event.reason or event.code, rests=rests)
 
 
 def _timed_out(state: SagaState, event: e.CommandTimedOut) -> SagaState:

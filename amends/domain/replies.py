@@ -84,7 +84,7 @@ def _check_text(reply: Reply) -> None:
 def _on_failed(turn: Turn, ref: CommandRef, reply: Reply) -> None:
     line = ref.step.line(ref.direction)
     awaited = line.in_flight is ref.attempt and turn.state.is_active(ref.step.name, ref.direction)
-    _record(turn, e.CommandFailed, ref, code=reply.code, reason=reply.reason, details=reply.details)
+    _record(turn, e.CommandFailed, ref, **_refusal(reply))
     if awaited and not turn.state.suspended:
         attempt_failed(
             turn,
@@ -132,7 +132,7 @@ def _succeeded(turn: Turn, ref: CommandRef, reply: Reply) -> None:
 
 def _rejected(turn: Turn, ref: CommandRef, reply: Reply) -> None:
     awaited = turn.state.is_active(ref.step.name, ref.direction) or _decides_forward(turn, ref)
-    _record(turn, e.CommandRejected, ref, code=reply.code, reason=reply.reason, details=reply.details)
+    _record(turn, e.CommandRejected, ref, **_refusal(reply))
     if awaited and not turn.state.suspended:
         step = turn.definition.step(ref.step.name)
         attempt_rejected(turn, step, ref.direction, reply.reason or reply.code, after=reply.retry_after)
@@ -167,6 +167,15 @@ def _reopen(turn: Turn, ref: CommandRef) -> None:
         turn.record(e.SagaReopened, step=step.name, reason=reason)
     if foreign and turn.state.status is Status.COMPENSATING and step.compensation.rounds:
         turn.record(e.CompensationReopened, step=step.name, reason=reason)
+
+
+def _refusal(reply: Reply) -> dict[str, object]:
+    return {
+        "code": reply.code,
+        "reason": reply.reason,
+        "details": reply.details,
+        "retry_after": reply.retry_after,
+    }
 
 
 def _body(definition: Definition, ref: CommandRef, reply: Reply) -> JsonObject:

@@ -77,6 +77,7 @@ class Line(Value):
     error: str = ""
     before: int = 0  # attempts that no longer count, because it is asked anew
     forgotten: bool = False  # the service no longer knows the key, so that trying soon cannot help
+    rests: datetime | None = None  # until when the service asked to be left in peace
     moved: datetime | None = None  # when an operator wants its timer to fall due
     stopped: str = ""  # why an operator wants it never to
 

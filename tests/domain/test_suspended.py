@@ -77,6 +77,27 @@ def test_a_failure_that_came_meanwhile_is_decided_when_it_is_resumed() -> None:
     assert play.sent == ["reserve", "reserve"]
 
 
+@pytest.mark.semantics("retries")
+@pytest.mark.parametrize("answer", ["fail", "reject"])
+def test_the_time_that_a_service_asked_for_meanwhile_is_kept_when_it_is_resumed(answer: str) -> None:
+    play = suspended("reserve", "charge", "ship")
+    getattr(play, answer)("notify", retry_after=500.0)
+    asked = play.now
+    play.now += SECOND * 100
+    play.resume()
+    assert play.state.wake_up == asked + SECOND * 500
+
+
+@pytest.mark.semantics("retries")
+def test_the_time_that_a_service_asked_for_may_be_over_when_it_is_resumed() -> None:
+    play = suspended()
+    play.fail("reserve", retry_after=500.0)
+    play.now += SECOND * 600
+    play.resume()
+    assert play.state.wake_up is not None
+    assert play.state.wake_up - play.now <= SECOND * 2
+
+
 def test_a_forgotten_key_is_parked_when_it_is_resumed() -> None:
     play = suspended("reserve", "charge", "ship")
     play.fail("notify", code=FORGOTTEN)

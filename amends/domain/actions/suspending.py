@@ -37,10 +37,11 @@ def on_resume(turn: Turn, resume: Resume) -> None:
 def _decide_pending(turn: Turn, step: str) -> None:
     direction, line = _undecided(turn.state, step)
     definition = turn.definition.step(step)
+    after = (line.rests - turn.now).total_seconds() if line.rests else None
     if line.undecided is Outcome.REJECTED:
-        attempt_rejected(turn, definition, direction, line.error, after=None)
+        attempt_rejected(turn, definition, direction, line.error, after=after)
     elif line.undecided is Outcome.FAILED:
-        attempt_failed(turn, definition, direction, line.error, after=None, hopeless=line.forgotten)
+        attempt_failed(turn, definition, direction, line.error, after=after, hopeless=line.forgotten)
 
 
 def _undecided(state: SagaState, step: str) -> tuple[Direction, Line]:
