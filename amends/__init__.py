@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from amends.client import Client, NotFinished, NotStarted
     from amends.domain.announce import announce
+    from amends.domain.choreography.definition import Choreography, link
     from amends.domain.errors import ActionRefused, AmendsError, NoReply
     from amends.domain.foreign import Foreign
     from amends.domain.handlers.actions import (
@@ -37,6 +38,7 @@ __all__ = [
     "Action",
     "ActionRefused",
     "AmendsError",
+    "Choreography",
     "Client",
     "Command",
     "Done",
@@ -61,6 +63,7 @@ __all__ = [
     "cancel_timeout",
     "compensate",
     "complete",
+    "link",
     "on",
     "on_rejected",
     "on_timeout",
@@ -76,6 +79,7 @@ _HOMES = {
     "Action": "amends.domain.handlers.actions",
     "ActionRefused": "amends.domain.errors",
     "AmendsError": "amends.domain.errors",
+    "Choreography": "amends.domain.choreography.definition",
     "Client": "amends.client",
     "Command": "amends.domain.messages",
     "Done": "amends.domain.messages",
@@ -99,6 +103,7 @@ _HOMES = {
     "cancel_timeout": "amends.domain.handlers.actions",
     "compensate": "amends.domain.handlers.actions",
     "complete": "amends.domain.handlers.actions",
+    "link": "amends.domain.choreography.definition",
     "on": "amends.domain.handlers.manager",
     "on_rejected": "amends.domain.handlers.manager",
     "on_timeout": "amends.domain.handlers.manager",

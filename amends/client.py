@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from psycopg import AsyncConnection as Tx
 
 from amends.domain import wire
+from amends.domain.choreography.definition import Choreography
 from amends.domain.errors import AmendsError, VersionNotHeld
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.handlers.manager import ProcessManager
@@ -131,10 +132,15 @@ class Client(Operating):
     async def start(self, saga: type[Saga[S]], event: S, /, *, tx: Tx | None = None) -> Run: ...
     @overload
     async def start(
-        self, saga: type[ProcessManager[Any]], event: Event, /, *, tx: Tx | None = None
+        self, saga: type[ProcessManager[Any]] | type[Choreography], event: Event, /, *, tx: Tx | None = None
     ) -> Run: ...
     async def start(
-        self, saga: type[Saga[Any]] | type[ProcessManager[Any]], event: Event, /, *, tx: Tx | None = None
+        self,
+        saga: type[Saga[Any]] | type[ProcessManager[Any]] | type[Choreography],
+        event: Event,
+        /,
+        *,
+        tx: Tx | None = None,
     ) -> Run:
         """Publish the start event. The same event again is the same start, and changes nothing.
 

@@ -21,11 +21,11 @@ ROOT = Path(__file__).parent.parent
 
 PUBLIC = {
     "amends": {
-        "Action", "ActionRefused", "AmendsError", "Client", "Command", "Done", "Event", "Failed", "Foreign",
-        "Migration", "NoReply", "NotFinished", "NotStarted", "Participant", "ProcessManager", "Rejected",
+        "Action", "ActionRefused", "AmendsError", "Choreography", "Client", "Command", "Done", "Event", "Failed",
+        "Foreign", "Migration", "NoReply", "NotFinished", "NotStarted", "Participant", "ProcessManager", "Rejected",
         "Rejection", "Retry", "Saga", "Settings", "Tx", "Worker", "also_known_as", "announce", "cancel_timeout",
-        "compensate", "complete", "on", "on_rejected", "on_timeout", "publish", "send", "starts", "step", "timeout",
-        "wait_for",
+        "compensate", "complete", "link", "on", "on_rejected", "on_timeout", "publish", "send", "starts", "step",
+        "timeout", "wait_for",
     },
     "amends.operating": {
         "Abandon", "Cancel", "Choice", "Migrate", "Operating", "Release", "Reschedule", "Resume", "Retry",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from amends.domain.choreography.definition import Choreography
 from amends.domain.errors import AmendsError
 from amends.domain.handlers.manager import ProcessManager
 from amends.domain.saga import Saga
@@ -17,7 +18,7 @@ class NothingFound(AmendsError):
     """A module is not there, or holds nothing that can be run."""
 
 
-AnySaga: TypeAlias = type[Saga[Any]] | type[ProcessManager[Any]]
+AnySaga: TypeAlias = type[Saga[Any]] | type[ProcessManager[Any]] | type[Choreography]
 
 
 @dataclass
@@ -48,8 +49,8 @@ def find(names: Iterable[str]) -> Found:
         for value in values:
             if (
                 isinstance(value, type)
-                and issubclass(value, (Saga, ProcessManager))
-                and value not in (Saga, ProcessManager)
+                and issubclass(value, (Saga, ProcessManager, Choreography))
+                and value not in (Saga, ProcessManager, Choreography)
                 and value not in found.sagas
             ):
                 found.sagas.append(value)

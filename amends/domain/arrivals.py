@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amends.domain import events as e
+from amends.domain.choreography import observing
 from amends.domain.definition import InvalidMessage, read
 from amends.domain.foreign_replies import on_foreign_answer
 from amends.domain.inputs import Arrival
@@ -34,6 +35,8 @@ def on_arrival(turn: Turn, arrival: Arrival) -> None:
 
 def _nobody_cares(turn: Turn, subject: str) -> str:
     """Why the event can mean nothing to this saga any more; empty where it can."""
+    if turn.chain is not None:
+        return observing.nobody_cares(turn, turn.chain, subject)
     state = turn.state
     if state.status is not Status.RUNNING:
         return f"the saga is {state.status}"

@@ -18,7 +18,7 @@ from amends.domain.errors import AmendsError
 from amends.domain.handlers import calling
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.inputs import Arrival, Input, Release, Reply, Start, Tick
-from amends.domain.planning import again, attempt_failed, pivot_passed, proceed, undo, wait_over
+from amends.domain.planning import again, attempt_failed, deadline_passed, proceed, wait_over
 from amends.domain.replies import on_reply
 from amends.domain.state import SagaState
 from amends.domain.turn import Turn
@@ -110,9 +110,7 @@ def _on_tick(turn: Turn, tick: Tick) -> None:
     until = min(turn.now, tick.until) if tick.until else turn.now
     while (due := turn.state.wake_up) is not None and due <= until:
         if due == turn.state.deadline_due:
-            turn.record(e.DeadlinePassed)
-            if not pivot_passed(turn):
-                undo(turn, "the deadline passed")
+            deadline_passed(turn)
         else:
             _apply_due(turn, due)
         proceed(turn)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from amends.domain.announcing import Announcing
+from amends.domain.choreography.chain import Chain
 from amends.domain.correlation import Correlation, NoKey, key_of
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
@@ -27,6 +28,9 @@ AnyCommand = Command[Any]
 
 _MOST: Final = MAX_MESSAGE - HEADERS
 """Bytes that a command may have as JSON."""
+
+CHOREOGRAPHY: Final = "choreography"
+"""What the shape of a chain says of its style."""
 
 E = TypeVar("E", bound=Event)
 
@@ -112,6 +116,7 @@ class Definition:
     `listens` tells how the events find their saga that are neither starts nor answers. `order` names what each step
     comes after when it comes to undoing, where that is not what `after` says. A definition that `goes_on` is not
     completed by its steps: there may be more. `migrations` tell how sagas of older versions go on under this one.
+    With a `chain` it is a choreography: its steps are the links, and nobody is asked for anything.
     """
 
     name: str
@@ -125,6 +130,7 @@ class Definition:
     order: Mapping[str, Sequence[str]] | None = None
     goes_on: bool = False
     migrations: tuple[Migration, ...] = ()
+    chain: Chain | None = None
 
     pivot: StepDefinition | None = field(init=False)
     """The step after whose success the saga only goes forward."""
@@ -200,6 +206,10 @@ class Definition:
         }
         if self.listens:
             shape["listens"] = [each.shape() for each in self.listens]
+        if self.chain is not None:
+            forward = {link.name for link in self.chain.forward}
+            shape["steps"] = [step for step in shape["steps"] if step["name"] in forward]
+            shape |= {"style": CHOREOGRAPHY, **self.chain.shape()}
         return shape
 
     def _commands(self) -> Sequence[type[AnyCommand]]:

@@ -17,7 +17,8 @@ def _received(state: SagaState, event: e.EventReceived) -> SagaState:
 
 def _started(state: SagaState, event: e.WaitStarted) -> SagaState:
     step = state.step(event.step)
-    return state.with_step(step.but(wait=Wait(event.at, event.subjects, event.due)))
+    wait = Wait(event.at, event.subjects, event.due, again=step.wait is not None)
+    return state.with_step(step.but(wait=wait))
 
 
 def _succeeded(state: SagaState, event: e.WaitSucceeded) -> SagaState:

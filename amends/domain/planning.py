@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from amends.domain import events as e
+from amends.domain.choreography import observing
 from amends.domain.definition import StepDefinition
 from amends.domain.hearing import heard
 from amends.domain.state import Status, StepState
@@ -15,17 +16,24 @@ def proceed(turn: Turn) -> None:
     """Plan until the saga waits for an answer or a time, or is over; nothing while it is suspended."""
     moved = not turn.state.suspended
     while moved:
-        match turn.state.status:
-            case Status.RUNNING:
-                moved = _forwards(turn)
-            case Status.COMPENSATING:
-                moved = _backwards(turn)
-            case _:
-                moved = False
+        moved = _move(turn) if turn.chain is None else observing.follow(turn, turn.chain)
+
+
+def _move(turn: Turn) -> bool:
+    match turn.state.status:
+        case Status.RUNNING:
+            return _forwards(turn)
+        case Status.COMPENSATING:
+            return _backwards(turn)
+        case _:
+            return False
 
 
 def undo(turn: Turn, reason: str) -> None:
     """Turn back before the pivot's success: give up the steps in hand, or close the pivot if it is out."""
+    if turn.chain is not None:
+        observing.turn_back(turn, turn.chain, reason)
+        return
     pivot = turn.definition.pivot
     if pivot is not None and turn.state.step(pivot.name).forward.open:
         _close(turn, pivot, reason)
@@ -122,6 +130,9 @@ def _tell_rejection(turn: Turn, step: StepDefinition, *, asked: bool = True) -> 
 
 def wait_over(turn: Turn, step: StepDefinition) -> None:
     """Nothing came in time: that is a no before the pivot, and after it what the definition says."""
+    if turn.chain is not None:
+        observing.overdue(turn, turn.chain, step.name)
+        return
     turn.record(e.WaitTimedOut, step=step.name)
     on_timeout = step.wait.on_timeout if step.wait else None
     if on_timeout is Silence.SKIP:
@@ -143,6 +154,15 @@ def again(turn: Turn, step: StepDefinition, direction: Direction) -> None:
         )
     else:
         turn.record(e.StepSkipped, step=step.name)
+
+
+def deadline_passed(turn: Turn) -> None:
+    """The whole took too long: turn back, where there is a way back."""
+    turn.record(e.DeadlinePassed)
+    if turn.chain is not None:
+        observing.deadline_passed(turn, turn.chain)
+    elif not pivot_passed(turn):
+        undo(turn, "the deadline passed")
 
 
 def pivot_passed(turn: Turn) -> bool:

@@ -132,6 +132,7 @@ class Wait(Value):
     subjects: tuple[str, ...]
     due: datetime | None
     parked: str = ""  # why a person should look
+    again: bool = False  # it was waited for before, in vain
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ class SagaState(Value):
 
     def waits(self) -> Iterator[tuple[StepState, Wait]]:
         """The steps that wait for an event."""
-        if self.status is Status.RUNNING:
+        if not self.status.final:
             for step in self.steps.values():
                 if step.wait is not None and not step.decided:
                     yield step, step.wait

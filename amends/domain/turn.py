@@ -9,6 +9,7 @@ from uuid import UUID
 
 from amends.domain import events as e
 from amends.domain.announcing import Announcing
+from amends.domain.choreography.chain import Chain
 from amends.domain.correlation import LearntKey
 from amends.domain.definition import Asking, Definition, StepDefinition, build, payload
 from amends.domain.errors import VersionNotHeld
@@ -16,6 +17,7 @@ from amends.domain.evolve import evolve
 from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.identity import command_id, idempotency_key, published_id
 from amends.domain.inputs import Action, Input
+from amends.domain.messages import Event
 from amends.domain.state import Line, SagaState, StepState
 from amends.domain.wire import Direction
 
@@ -55,6 +57,11 @@ class Turn:
         if self._definition is None:
             raise VersionNotHeld(self.state.saga, self.state.definition)
         return self._definition
+
+    @property
+    def chain(self) -> Chain | None:
+        """What is observed, where the definition is a choreography."""
+        return self._definition.chain if self._definition is not None else None
 
     @property
     def state(self) -> SagaState:
@@ -108,13 +115,17 @@ class Turn:
         event = announcing.event(self.definition.view(self.state), where)
         if event is None:
             return False
+        self.publish(event, where)
+        return True
+
+    def publish(self, event: Event, where: str) -> None:
+        """Record that the event is to be published."""
         self.record(
             e.EventPublished,
             message_id=published_id(self._saga_id, self.state.handlers.published + 1),
             subject=event.subject,
             event=payload(event, where),
         )
-        return True
 
     def ask_anew(self, step: StepDefinition, direction: Direction, delay: timedelta) -> None:
         """Schedule a new round after a rejection; its retries are counted from the beginning."""

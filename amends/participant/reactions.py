@@ -17,14 +17,14 @@ from amends.participant.errors import HandlerBroken, Rejected
 from amends.participant.handlers import Tx, is_async, name_of
 from amends.participant.memory import Answer, Told
 
-E = TypeVar("E", bound=Event)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
 R = TypeVar("R", bound=Event | None)
 
 
-class Reacts(Protocol[E]):
+class Reacts(Protocol[E_co]):
     """What `Participant.reacts_to` returns: takes a handler that returns the next event, or nothing."""
 
-    def __call__(self, handler: Callable[[E, Tx], Awaitable[R]], /) -> Callable[[E, Tx], Awaitable[R]]:
+    def __call__(self, handler: Callable[[E_co, Tx], Awaitable[R]], /) -> Callable[[Any, Tx], Awaitable[R]]:
         """Declare the handler; it stays the function that it is."""
         ...
 

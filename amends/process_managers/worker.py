@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from amends.domain import wire
+from amends.domain.choreography.definition import Choreography
 from amends.domain.handlers.manager import ProcessManager
 from amends.domain.saga import Saga
 from amends.infrastructure.broker import streams
@@ -46,7 +47,7 @@ class Worker:
 
     def __init__(
         self,
-        sagas: Sequence[type[Saga[Any]] | type[ProcessManager[Any]]],
+        sagas: Sequence[type[Saga[Any]] | type[ProcessManager[Any]] | type[Choreography]],
         settings: Settings | None = None,
         *,
         name: str | None = None,

@@ -39,6 +39,7 @@ def hotel(request: pytest.FixtureRequest) -> Hotel:
     return RealHotel(service.connection)
 
 
+@pytest.mark.semantics("choreography-promises")
 async def test_a_reaction_does_its_work_and_publishes_the_next_event(hotel: Hotel) -> None:
     assert await hears(hotel, booked()) == [BOOKED]
     assert await hotel.effects() == ["book"]
@@ -58,6 +59,7 @@ async def test_a_reaction_without_a_next_event_publishes_nothing(hotel: Hotel) -
     assert await hotel.effects() == ["book"]
 
 
+@pytest.mark.semantics("choreography-promises")
 async def test_one_key_takes_effect_once_however_often_its_event_comes(hotel: Hotel) -> None:
     same = booked()
     first = await hotel.hear(same)
@@ -72,6 +74,7 @@ async def test_each_key_has_a_row_of_its_own(hotel: Hotel) -> None:
     assert (await hotel.effects("t1"), await hotel.effects("t2")) == (["book"], ["book"])
 
 
+@pytest.mark.semantics("choreography-promises")
 async def test_a_no_is_rolled_back_and_told_by_its_event(hotel: Hotel) -> None:
     assert await hears(hotel, booked(behave="refuse")) == [("hotels.refused", {"trip_id": "t1"})]
     assert await hears(hotel, booked()) == [("hotels.refused", {"trip_id": "t1"})], "a no is definite"
@@ -84,6 +87,7 @@ async def test_a_no_without_an_event_ends_the_chain_here(hotel: Hotel) -> None:
     assert await hotel.effects() == []
 
 
+@pytest.mark.semantics("choreography-promises")
 @pytest.mark.parametrize("behave", ["fail", "break"])
 async def test_a_reaction_that_fails_is_rolled_back_and_delivered_again(hotel: Hotel, behave: str) -> None:
     failing, other = booked(behave=behave), booked("t2")
@@ -138,12 +142,14 @@ async def test_a_compensating_event_undoes_what_took_effect_once(hotel: Hotel) -
     assert await hotel.effects() == ["book", "cancel"]
 
 
+@pytest.mark.semantics("choreography-straggler")
 async def test_a_compensating_event_that_finds_nothing_leaves_a_tombstone(hotel: Hotel) -> None:
     assert await hears(hotel, refused()) == [CANCELLED], "the compensation chain goes on"
     assert await hears(hotel, booked()) == [], "a straggler does not carry on"
     assert await hotel.effects() == []
 
 
+@pytest.mark.semantics("choreography-straggler")
 async def test_a_straggler_in_the_same_batch_as_the_compensating_event_does_nothing(hotel: Hotel) -> None:
     assert await hears(hotel, refused(), booked()) == [CANCELLED]
     assert await hotel.effects() == []

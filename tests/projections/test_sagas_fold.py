@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,11 +19,24 @@ from amends.domain.errors import ActionRefused
 from amends.domain.events import EVENT_TYPES
 from amends.domain.handlers.errors import BadAction
 from amends.domain.history import Recorded
+from amends.domain.inputs import Cancel, Resume, Retry, Skip, Suspend
+from amends.domain.messages import Event
 from amends.domain.state import SagaState, Status
 from amends.projections.projection import Change, Logged, logged
 from amends.projections.sagas import Sagas
 from amends.projections.sagas.fold import _EVOLVE
 from amends.projections.sagas.standing import REASONS
+from tests.domain.chains import (
+    MINUTE,
+    CarBooked,
+    CarRefused,
+    FlightBooked,
+    FlightCancelled,
+    HotelBooked,
+    HotelCancelled,
+    HotelRefused,
+    Play,
+)
 from tests.domain.fulfilment import Fulfilment, Ordered
 from tests.domain.manager_play import Told
 from tests.domain.random_actions import ACTIONS
@@ -152,6 +166,38 @@ def test_a_process_manager_of_handlers_shows_what_the_domain_says(sequence: list
         with suppress(ActionRefused, BadAction):
             act(told, number)
     assert shown(row_of(Sagas().fold({}, read(told.history)))) == facts(told.state)
+
+
+def hearing(event: type[Event]) -> Callable[[Play], object]:
+    return lambda play: play.hear(event)
+
+
+CHAIN_ACTS: Final[list[Callable[[Play], object]]] = [
+    *(hearing(event) for event in (FlightBooked, HotelBooked, CarBooked)),
+    *(hearing(event) for event in (CarRefused, HotelRefused, HotelCancelled, FlightCancelled)),
+    lambda play: play.pass_(MINUTE),
+    lambda play: play.tell(Cancel(f"c{len(play.events)}", "no")),
+    lambda play: play.tell(Retry(f"r{len(play.events)}", "again")),
+    lambda play: play.tell(Skip(f"s{len(play.events)}", "no matter", step="hotel")),
+    lambda play: play.tell(Suspend(f"p{len(play.events)}", "wait")),
+    lambda play: play.tell(Resume(f"q{len(play.events)}", "go on")),
+]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(sequence=st.lists(st.sampled_from(CHAIN_ACTS), max_size=20))
+@pytest.mark.semantics("choreography-history")
+def test_an_observed_choreography_shows_what_the_domain_says(
+    sequence: list[Callable[[Play], object]],
+) -> None:
+    play = Play()
+    for act in sequence:
+        with suppress(ActionRefused):
+            act(play)
+    history = SagaAggregate(play.known.id).append(play.events)
+    row = row_of(Sagas().fold({}, read(history)))
+    assert shown(row) == facts(play.known)
+    assert (row["stuck"] == "parked step") == (bool(play.parked()) and not play.known.suspended)
 
 
 def test_a_migrated_saga_goes_by_its_new_names() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from amends.domain import events as e
 from amends.domain.actions.refusing import name, step_of
+from amends.domain.choreography.chain import Chain
+from amends.domain.choreography.observing import ask_again
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Retry
 from amends.domain.planning import again
@@ -18,12 +20,24 @@ def on_retry(turn: Turn, retry: Retry) -> None:
     """
     if turn.state.suspended:
         raise ActionRefused(f"{name(turn.state)} is suspended, so that nothing may be sent; resume it first")
+    if turn.chain is not None:
+        _ask_again(turn, turn.chain, retry)
+        return
     lines = _lines(turn, retry.step)
     if not lines:
         raise ActionRefused(_nothing(turn, retry.step))
     for step, direction in lines:
         turn.record(e.RetryRequested, step=step, direction=direction, reason=retry.reason)
         again(turn, turn.definition.step(step), direction)
+
+
+def _ask_again(turn: Turn, chain: Chain, retry: Retry) -> None:
+    """Nothing is asked of services that are only observed, except that they publish again what they have."""
+    waiting = [step.name for step, _ in turn.state.waits() if retry.step in ("", step.name)]
+    if not waiting:
+        raise ActionRefused(_nothing(turn, retry.step))
+    for step in waiting:
+        ask_again(turn, chain, step, retry.reason)
 
 
 def _lines(turn: Turn, step: str) -> list[tuple[str, Direction]]:

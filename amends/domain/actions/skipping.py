@@ -13,7 +13,8 @@ from amends.domain.turn import Turn
 def on_skip(turn: Turn, skip: Skip) -> None:
     """Skip the step whose turn it is. If a command was recorded, it may have happened, and counts so."""
     state = turn.state
-    if state.status is not Status.RUNNING:
+    observed = turn.chain is not None and state.status is Status.COMPENSATING
+    if state.status is not Status.RUNNING and not observed:
         raise ActionRefused(
             f"expected a running saga to skip a step of; {name(state)} is {state.status}. "
             "A compensation can be settled by hand"

@@ -273,7 +273,9 @@ def _wait_timed_out(saga: Saga, event: JsonObject) -> None:
 
 
 def _wait_parked(saga: Saga, event: JsonObject) -> None:
-    _step(saga, event)["wait"] |= {"parked": event["reason"], "parked_since": event["at"]}
+    step = _step(saga, event)
+    step["wait"] |= {"parked": event["reason"], "parked_since": event["at"]}
+    _error(saga, step["wait"], event, event["reason"])
 
 
 def _timeout_requested(saga: Saga, event: JsonObject) -> None:

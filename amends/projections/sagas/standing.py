@@ -105,14 +105,14 @@ def _undone(step: JsonObject) -> bool:
 def _waits(saga: JsonObject) -> Iterator[JsonObject]:
     """What may bring the saga on: answers, retries, events, timeouts."""
     for name, step in saga.get("steps", {}).items():
+        if "wait" in step and not lines.decided(step):
+            yield _event(name, step["wait"])
         if saga["status"] == RUNNING:
             if lines.decided(step):
                 continue
             if "round" in step.get(FORWARD, {}):
                 direction = CLOSE if "round" in step.get(CLOSE, {}) else FORWARD
                 yield _line(name, direction, step[direction])
-            if "wait" in step:
-                yield _event(name, step["wait"])
         elif "round" in step.get(COMPENSATE, {}) and not lines.settled(step):
             yield _line(name, COMPENSATE, step[COMPENSATE])
     if saga.get("status") == RUNNING and "completing" not in saga:
@@ -163,7 +163,7 @@ def _stuck(saga: JsonObject, status: str, waits: list[JsonObject]) -> Stuck:
         return Stuck(QUARANTINED, saga.get("updated"))
     if "suspended" in saga:
         return Stuck(SUSPENDED, saga["suspended_at"])
-    parked = [wait for wait in waits if "parked" in wait and wait["for"] != "event"]
+    parked = [wait for wait in waits if "parked" in wait]
     if parked:
         first = _oldest(parked, "parked_since")
         reason = PARKED_COMPENSATION if first["direction"] == COMPENSATE else PARKED_STEP

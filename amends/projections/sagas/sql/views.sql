@@ -69,6 +69,7 @@ known AS (
         stored.quarantined_at, shown.stuck, shown.stuck_since, coalesce(shown.stuck_step, '') AS step,
         coalesce(shown.stuck_direction, '') AS direction, coalesce(shown.last_error, '') AS last_error,
         coalesce(shown.suspended, '') AS suspended, progress.behind,
+        shown.waits @> jsonb_build_array(jsonb_build_object('for', 'event', 'step', shown.stuck_step)) AS for_event,
         CASE
             WHEN shown.version = stored.version OR progress.behind_since IS NULL THEN NULL
             WHEN progress.behind_since < statement_timestamp() - interval '10 seconds' THEN progress.behind_since
@@ -133,6 +134,10 @@ SELECT
         WHEN 'waiting for a person or event' THEN CASE step
             WHEN '' THEN format('amends cancel %s --reason "nothing comes"', saga_id)
             ELSE format('amends skip %s %s --reason "nothing comes"', saga_id, step)
+        END
+        WHEN 'parked step' THEN CASE
+            WHEN for_event THEN format('amends skip %s %s --reason "nothing comes"', saga_id, step)
+            ELSE format('amends retry %s %s --reason "try again"', saga_id, step)
         END
         WHEN 'limits' THEN format('amends show %s', saga_id)
         ELSE format('amends retry %s %s --reason "try again"', saga_id, step)
