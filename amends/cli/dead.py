@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console, Group
@@ -24,6 +24,11 @@ app = typer.Typer(
 )
 out = Console()
 
+_ABOUT: Final = (
+    "These are the process manager's. A service keeps its own in the table dead_letters of its database, and tells "
+    "them on <namespace>.dead.<participant>."
+)
+
 MessageId = Annotated[str, typer.Argument(metavar="MESSAGE", help="The message's id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the message.")]
 By = Annotated[str, typer.Option("--by", help="Who acts; left out: AMENDS_OPERATOR, or the user's name.")]
@@ -40,9 +45,9 @@ def list_letters(
     after: After = "",
     as_json: AsJson = False,
 ) -> None:
-    """List dead letters, the latest first."""
+    """List dead letters of the process manager, the latest first. A service keeps its own in its database."""
     filters = {"saga": saga, "subject": subject, "older_than": older_than}
-    show_page(lambda queries: queries.dead_letters(filters, after, limit), _table, as_json)
+    show_page(lambda queries: queries.dead_letters(filters, after, limit), _table, as_json, _ABOUT)
 
 
 @app.command()

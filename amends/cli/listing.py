@@ -84,8 +84,9 @@ def show_page(
     read: Callable[[Queries], Awaitable[Page]],
     draw: Callable[[Sequence[dict[str, Any]]], RenderableType],
     as_json: bool,
+    about: str = "",
 ) -> None:
-    """Print a page, and how to come to the next."""
+    """Print a page, what is to be said `about` it, and how to come to the next."""
     page = execute(_page(read))
     if as_json:
         out.print_json(data=page.as_json())
@@ -95,6 +96,8 @@ def show_page(
         notes.append(
             Text(f"{page.behind} events are not shown yet; `amends projections status` tells why", "yellow")
         )
+    if about:
+        notes.append(Text(about, "dim"))
     if page.next:
         notes.append(Text(f"more: --after {page.next}", "dim"))
     out.print(draw(page.rows) if page.rows else "none")

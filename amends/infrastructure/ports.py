@@ -341,6 +341,10 @@ class Workers(Protocol):
         """Versions of unfinished sagas that no running worker holds, or none that can read them: they stand still."""
         ...
 
+    async def types(self) -> frozenset[str]:
+        """The types of which a running worker holds a version."""
+        ...
+
 
 class Inbox(Protocol):
     """Messages from durable consumers, in batches, each delivered until it is acknowledged."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +12,7 @@ from uuid import UUID
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.state import Status
+from amends.projections.cursors import Place, cursor, read_cursor
 from amends.projections.sagas.standing import REASONS
 
 MOST: Final = 1000
@@ -22,10 +21,6 @@ MOST: Final = 1000
 
 class ImpossibleFilter(AmendsError):
     """A filter that nothing can match: a status or a reason that there is not, or a page of no rows."""
-
-
-class BadCursor(AmendsError):
-    """A page cursor is not one that was handed out."""
 
 
 class CursorOfAnotherQuery(AmendsError):
@@ -82,14 +77,17 @@ async def page(
     """A page of the list. Raises `ImpossibleFilter`, `BadCursor`, `CursorOfAnotherQuery`."""
     _check(filters, limit)
     wanted = {name: filters.get(name) for name in listing.filters}
-    place = _read_cursor(listing, wanted, after) if after else [None] * len(listing.place)
+    place = _place(listing, wanted, after) if after else [None] * len(listing.place)
     places = {f"after_{name}": value for name, value in zip(listing.place, place, strict=True)}
     # One row more than asked for tells whether there is another page.
     rows = await views.rows(listing.query, {**wanted, **places, "limit": limit + 1})
     more = len(rows) > limit
     shown = [plain(row) for row in rows[:limit]]
     behind = await _behind(views, shown) if listing.follows else None
-    return Page(shown, _cursor(listing, wanted, shown[-1]) if more else "", behind)
+    following = (
+        cursor(_query(listing, wanted), [rows[limit - 1][name] for name in listing.place]) if more else ""
+    )
+    return Page(shown, following, behind)
 
 
 async def _behind(views: Views, shown: Sequence[JsonObject]) -> int:
@@ -124,23 +122,9 @@ def _check(filters: Mapping[str, Any], limit: int) -> None:
         raise ImpossibleFilter("expected a type with the version, such as order@1; got the version alone")
 
 
-def _cursor(listing: Listing, wanted: Mapping[str, Any], last: JsonObject) -> str:
-    place = [str(last[name]) for name in listing.place]
-    digest = _digest(listing.query, wanted)
-    body = json.dumps([digest, place, _digest(digest, place)])
-    return urlsafe_b64encode(body.encode()).decode().rstrip("=")
-
-
-def _read_cursor(listing: Listing, wanted: Mapping[str, Any], cursor: str) -> list[str]:
-    place: list[str] = []
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        digest, place, proof = json.loads(urlsafe_b64decode(padded.encode("ascii")))
-    except (ValueError, TypeError):  # no base 64, no JSON, or no list of three
-        digest, proof = "", ""
-    if proof != _digest(digest, place):
-        raise BadCursor(f"expected a cursor as the page before gave it, got {cursor!r}")
-    if digest != _digest(listing.query, wanted):
+def _place(listing: Listing, wanted: Mapping[str, Any], after: str) -> Place:
+    place = read_cursor(_query(listing, wanted), after)
+    if place is None:
         raise CursorOfAnotherQuery(
             f"expected a cursor of this list with these filters ({_told(wanted)}), got one of another; "
             "begin with the first page, without a cursor"
@@ -148,9 +132,8 @@ def _read_cursor(listing: Listing, wanted: Mapping[str, Any], cursor: str) -> li
     return place
 
 
-def _digest(query: str, facts: Any) -> str:
-    text = json.dumps([query, facts], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _query(listing: Listing, wanted: Mapping[str, Any]) -> str:
+    return json.dumps([listing.query, wanted], sort_keys=True, default=str)
 
 
 def _told(wanted: Mapping[str, Any]) -> str:

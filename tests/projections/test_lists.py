@@ -15,8 +15,9 @@ from amends.domain.errors import AmendsError
 from amends.infrastructure.broker import Unsendable
 from amends.infrastructure.ports import Commit, DeadLetter, Incoming, Outgoing
 from amends.infrastructure.postgres.views import PostgresViews
+from amends.projections.cursors import BadCursor
 from amends.projections.dead_letters import LetterNotFound, discard, requeue
-from amends.projections.paging import BadCursor, CursorOfAnotherQuery, ImpossibleFilter, Page
+from amends.projections.paging import CursorOfAnotherQuery, ImpossibleFilter, Page
 from amends.projections.queries import Queries, SeveralSagas
 from amends.projections.runner import Runner
 from tests.infrastructure.store_data import dead, incoming
@@ -181,7 +182,11 @@ async def test_a_cursor_belongs_to_its_list_and_its_filters(place: Place, querie
         await placed(place, f"o{number}", ago=number)
     await shown(place)
     cursor = (await queries.sagas({"saga": "order"}, limit=1)).next
+    assert len(cursor) < 50, "it is to be copied by hand"
     assert [row["key"] for row in (await queries.sagas({"saga": "order"}, cursor, 1)).rows] == ["o1"]
+    changed = ("B" if cursor[-2] == "A" else "A").join((cursor[:-2], cursor[-1]))
+    with pytest.raises(BadCursor, match="expected a cursor as the page before gave it"):
+        await queries.sagas({"saga": "order"}, changed)
     for other in (
         queries.sagas({}, cursor),
         queries.sagas({"saga": "order", "status": "running"}, cursor),

@@ -60,9 +60,15 @@ class MemoryWorkers:
         )
         return [MissingVersion(*version, count, held[version]) for version, count in sorted(sagas.items())]
 
+    async def types(self) -> frozenset[str]:
+        return frozenset(saga for each in self._present() for saga, _ in each.definitions)
+
     def _is_held(self, row: SagaRow, unreadable: frozenset[str]) -> bool:
-        latest = self._clock.now() - _GRACE
         return any(
-            each.at > latest and (row.saga, row.definition) in each.definitions and unreadable <= each.topics
-            for each in self._seen.values()
+            (row.saga, row.definition) in each.definitions and unreadable <= each.topics
+            for each in self._present()
         )
+
+    def _present(self) -> list[_Seen]:
+        latest = self._clock.now() - _GRACE
+        return [each for each in self._seen.values() if each.at > latest]

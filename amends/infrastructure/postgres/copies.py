@@ -15,7 +15,7 @@ from psycopg import AsyncConnection, sql
 from amends.domain.errors import AmendsError
 from amends.infrastructure.postgres.datastore import with_defaults
 from amends.infrastructure.postgres.link import is_transient
-from amends.infrastructure.postgres.migrate import migrate
+from amends.infrastructure.postgres.migrate import ensure_schema, migrate
 from amends.infrastructure.postgres.queries import fill
 from amends.infrastructure.postgres.store import MIGRATIONS as STORE_MIGRATIONS
 
@@ -177,11 +177,7 @@ class Copies:
 
     async def ensure_schema(self) -> None:
         """The schema of the views; within `alone`."""
-        name = views(self._namespace)
-        # Asked first, because CREATE SCHEMA IF NOT EXISTS needs a privilege even where the schema exists.
-        cursor = await self._connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name])
-        if await cursor.fetchone() is None:
-            await self._connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        if await ensure_schema(self._connection, views(self._namespace)):
             await self._query("forget_views", {"name": None})
 
     async def swap(self, copy: Copy, package: str) -> Copy | None:

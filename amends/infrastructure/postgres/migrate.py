@@ -12,13 +12,10 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import scalar_row
 
 from amends.domain.errors import AmendsError
+from amends.infrastructure.postgres.queries import fill
 
 _FILE_NAME: Final = re.compile(r"(\d{3})_[a-z0-9_]+\.sql")
-_RECORDS: Final = sql.SQL(
-    "CREATE TABLE IF NOT EXISTS migrations ("
-    " package text NOT NULL, version integer NOT NULL, name text NOT NULL,"
-    " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (package, version))"
-)
+_QUERIES: Final = "amends.infrastructure.postgres.migrate_sql"
 
 
 class MigrationRefused(AmendsError):
@@ -43,10 +40,8 @@ async def migrate(conninfo: str, package: str, schema: str) -> None:
     """
     wanted = read_migrations(package)
     async with await AsyncConnection.connect(conninfo) as connection:
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('amends migrations of ' || %s, 0))", [schema]
-        )
-        await _ensure_schema(connection, schema)
+        await connection.execute(fill(_QUERIES, "lock"), {"schema": schema})
+        await ensure_schema(connection, schema)
         await connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
         applied = await _applied(connection, package)
         for migration in wanted:
@@ -65,9 +60,8 @@ async def differing(conninfo: str, package: str, schema: str) -> tuple[Sequence[
     wanted = {migration.name for migration in read_migrations(package)}
     async with await AsyncConnection.connect(conninfo) as connection:
         await connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema)))
-        cursor = await connection.execute("SELECT to_regclass('migrations') IS NULL")
-        missing = await cursor.fetchone()
-        applied = set() if missing and missing[0] else set((await _applied(connection, package)).values())
+        recorded = await _is_so(connection, "is_recorded")
+        applied = set((await _applied(connection, package)).values()) if recorded else set()
     return sorted(wanted - applied), sorted(applied - wanted)
 
 
@@ -87,26 +81,28 @@ def read_migrations(package: str) -> list[Migration]:
     return found
 
 
-async def _ensure_schema(connection: AsyncConnection, schema: str) -> None:
-    # Asked first, because CREATE SCHEMA IF NOT EXISTS needs a privilege even where the schema exists.
+async def ensure_schema(connection: AsyncConnection, schema: str) -> bool:
+    """Make the schema unless there is one; whether it was made."""
+    if await _is_so(connection, "has_schema", schema=schema):
+        return False
+    await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    return True
+
+
+async def _is_so(connection: AsyncConnection, query: str, **arguments: str) -> bool:
     cursor = connection.cursor(row_factory=scalar_row)
-    await cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname = %s", [schema])
-    if not await cursor.fetchone():
-        await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+    await cursor.execute(fill(_QUERIES, query), arguments)
+    return bool(await cursor.fetchone())
 
 
 async def _applied(connection: AsyncConnection, package: str) -> dict[int, str]:
-    cursor = await connection.execute("SELECT to_regclass('migrations') IS NULL")
-    missing = await cursor.fetchone()
-    if missing and missing[0]:
-        await connection.execute(_RECORDS)
-    cursor = await connection.execute("SELECT version, name FROM migrations WHERE package = %s", [package])
+    if not await _is_so(connection, "is_recorded"):
+        await connection.execute(fill(_QUERIES, "records"))
+    cursor = await connection.execute(fill(_QUERIES, "applied"), {"package": package})
     return {int(version): str(name) for version, name in await cursor.fetchall()}
 
 
 async def _apply(connection: AsyncConnection, package: str, migration: Migration) -> None:
     await connection.execute(migration.text.encode())
-    await connection.execute(
-        "INSERT INTO migrations (package, version, name) VALUES (%s, %s, %s)",
-        [package, migration.version, migration.name],
-    )
+    facts = {"package": package, "version": migration.version, "name": migration.name}
+    await connection.execute(fill(_QUERIES, "record"), facts)

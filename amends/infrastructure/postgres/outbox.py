@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, LiteralString
+from typing import Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import scalar_row, tuple_row
@@ -21,9 +21,6 @@ CHANNEL: Final = "amends_outbox"
 
 _MIGRATIONS: Final = "amends.infrastructure.postgres.outbox_migrations"
 _QUERIES: Final = "amends.infrastructure.postgres.outbox_sql"
-_TAKE_TURN: Final = "SELECT pg_try_advisory_lock(hashtextextended('amends outbox ' || %s, 0))"
-_END_TURN: Final = "SELECT pg_advisory_unlock(hashtextextended('amends outbox ' || %s, 0))"
-_WAKE: Final[LiteralString] = "SELECT pg_notify(%s, %s)"
 
 
 async def migrate_outbox(conninfo: str, schema: str) -> None:
@@ -50,6 +47,9 @@ class Outbox:
         self._published = load(_QUERIES, "published", schema)
         self._lost = load(_QUERIES, "lost", schema)
         self._prune = load(_QUERIES, "prune", schema)
+        self._wake = load(_QUERIES, "wake", schema)
+        self._take_turn = load(_QUERIES, "take_turn", schema)
+        self._end_turn = load(_QUERIES, "end_turn", schema)
 
     async def enqueue(
         self, tx: AsyncConnection, messages: Sequence[Outgoing], *, wake: bool = True
@@ -69,7 +69,7 @@ class Outbox:
         )
         positions = [int(position) for position in await cursor.fetchall()]
         if wake:
-            await tx.execute(_WAKE, [CHANNEL, self.schema])
+            await tx.execute(self._wake, {"channel": CHANNEL, "schema": self.schema})
         return [Recorded(*pair) for pair in zip(positions, messages, strict=True)]
 
     async def unpublished(
@@ -114,9 +114,9 @@ class Outbox:
     async def take_turn(self, connection: AsyncConnection) -> bool:
         """Whether this connection alone may sweep the outbox now."""
         cursor = connection.cursor(row_factory=scalar_row)
-        await cursor.execute(_TAKE_TURN, [self.schema])
+        await cursor.execute(self._take_turn, {"schema": self.schema})
         return bool(await cursor.fetchone())
 
     async def end_turn(self, connection: AsyncConnection) -> None:
         """Let another one sweep."""
-        await connection.execute(_END_TURN, [self.schema])
+        await connection.execute(self._end_turn, {"schema": self.schema})

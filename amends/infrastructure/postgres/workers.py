@@ -33,6 +33,9 @@ class PostgresWorkers:
     async def missing(self) -> Sequence[MissingVersion]:
         return [MissingVersion(*row) for row in await self._run("missing_versions", {})]
 
+    async def types(self) -> frozenset[str]:
+        return frozenset(saga for (saga,) in await self._run("running_types", {}))
+
     async def _run(self, query: str, arguments: Mapping[str, Any]) -> list[Any]:
         async def work(connection: AsyncConnection) -> list[Any]:
             cursor = connection.cursor(row_factory=tuple_row)

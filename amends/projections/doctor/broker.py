@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+from amends.domain.events import JsonObject
 from amends.infrastructure.broker import Lost, streams
 from amends.infrastructure.nats import Broker
 from amends.infrastructure.postgres.store import PostgresStore
@@ -26,9 +27,11 @@ async def broker_findings(broker: Broker, settings: Settings, store: PostgresSto
     else:
         yield well("broker gap", "none: the streams hold what is remembered of them")
     events = next(name for name in names if name.endswith("_EVENTS"))
+    running = await store.workers.types()
     for saga in sorted({shape["saga"] for shape in await store.shapes()}):
         for durable in (f"start-{saga}", f"saga-{saga}"):
-            yield await _consumer(broker, events, durable)
+            info = await broker.api.consumer(events, durable)
+            yield _consumer(f"consumer {durable}", info, saga, is_run=saga in running)
 
 
 async def _stream(broker: Broker, name: str, *, known: bool) -> Finding:
@@ -40,13 +43,15 @@ async def _stream(broker: Broker, name: str, *, known: bool) -> Finding:
     return well(f"stream {name}", f"{state['messages']} messages, {state['bytes']} bytes")
 
 
-async def _consumer(broker: Broker, stream: str, durable: str) -> Finding:
-    info = await broker.api.consumer(stream, durable)
+def _consumer(about: str, info: JsonObject | None, saga: str, *, is_run: bool) -> Finding:
     if info is None:
-        return broken(f"consumer {durable}", "is missing", _RUN_A_WORKER)
+        return broken(about, "is missing", _RUN_A_WORKER)
     pending, unacknowledged = info["num_pending"], info["num_ack_pending"]
     told = f"{pending} messages to come, {unacknowledged} in hand"
+    if pending + unacknowledged and not is_run:
+        mend = f"amends worker MODULE  # one that holds {saga}"
+        return broken(about, f"{told}, and no running worker takes them", mend)
     if unacknowledged >= info["config"]["max_ack_pending"]:
         mend = "see in the worker's log what it does not get done; start another"
-        return attention(f"consumer {durable}", f"{told}: no more are delivered", mend)
-    return well(f"consumer {durable}", told)
+        return attention(about, f"{told}: no more are delivered", mend)
+    return well(about, told)

@@ -1,0 +1,2 @@
+-- Wakes the relays of the schema.
+SELECT pg_notify(%(channel)s, %(schema)s)
