@@ -29,6 +29,10 @@ class Histories(Protocol):
         """The events of one saga; none where there is no such saga. Raises `UnreadableEvent`."""
         ...
 
+    async def unread(self, saga_id: UUID) -> Sequence[Recorded]:
+        """The same, each event being read when it is looked at, which raises `UnreadableEvent`."""
+        ...
+
     async def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
         """The events of each of these sagas, or why they cannot be read."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,8 +43,11 @@ class Queries:
 
     async def recorded(self, named: str) -> list[Recorded]:
         """The history of a saga. Raises `SagaNotFound`, `SeveralSagas`, `UnreadableEvent`."""
+        return list(await self._unread(named))
+
+    async def _unread(self, named: str) -> Sequence[Recorded]:
         row = await self.find(named)
-        history = await self._store.history(row.saga_id)
+        history = await self._store.unread(row.saga_id)
         if not history:
             raise SagaNotFound(
                 f"saga {row.saga_id} has no history: it could not be decided at its very start, and is in quarantine"
@@ -61,7 +64,7 @@ class Queries:
 
     async def stood(self, named: str, when: Moment) -> JsonObject:
         """Where a saga stood at a version or an instant. Raises as `state`."""
-        past = as_of(await self.recorded(named), when)
+        past = as_of(await self._unread(named), when)
         steps = await self._steps(past.state.saga, past.state.definition)
         return {**standing(past.state, past.version, steps), "quarantine": None, "version_missing": False}
 
@@ -100,11 +103,11 @@ class Queries:
 
         Raises `BeyondTheEnd`, `BeforeTheStart`, and as `recorded`.
         """
-        return as_of(await self.recorded(named), when)
+        return as_of(await self._unread(named), when)
 
     async def difference(self, named: str, before: Moment, after: Moment) -> list[Change]:
         """What became different between two moments, in either order. Raises as `state`."""
-        history = await self.recorded(named)
+        history = await self._unread(named)
         return changes(as_of(history, before).state, as_of(history, after).state)
 
     async def replay(self, named: str) -> Iterable[Played]:

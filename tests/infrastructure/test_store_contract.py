@@ -87,6 +87,8 @@ async def test_what_was_committed_is_loaded_byte_for_byte(store: AnyStore) -> No
     history = await store.history(one.id)
     assert [each.stored for each in history[1:]] == [each.stored for each in committed]
     assert history[1:] == list(committed)
+    unread = await store.unread(one.id)
+    assert (list(unread), unread[1:], len(unread)) == (history, history[1:], 3)
 
 
 async def test_the_hash_chain_holds_over_several_commits(store: AnyStore) -> None:
@@ -531,12 +533,14 @@ async def test_versions_that_no_running_worker_holds_are_told(store: AnyStore) -
     await store.commit(new(started("o1"), started("o2"), finished))
     await store.commit(Commit(held=[held("m1", uuid4())]))
     assert await store.workers.missing() == [MissingVersion("order", 1, 2, 1)]
+    assert await store.workers.types() == frozenset()
     await store.workers.seen("w1", [("order", 2)])
     await store.workers.seen("w2", HELD_HERE)
     await store.workers.seen("w2", HELD_HERE)
     assert await store.workers.missing() == []
     await store.workers.gone("w2")
     assert await store.workers.missing() == [MissingVersion("order", 1, 2, 1)]
+    assert await store.workers.types() == {"order"}
 
 
 @pytest.mark.semantics("schema-not-held")

@@ -6,11 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
 from amends.domain import events as e
 from amends.domain.wire import Direction
 from amends.infrastructure.ports import Commit
+from amends.projections.catalogue import PROJECTIONS
+from amends.projections.runner import Runner
 from tests.infrastructure.store_data import dead
-from tests.projections.conftest import Place
+from tests.projections.conftest import NAMESPACE, Place
 
 AT: Final = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
@@ -167,8 +173,19 @@ async def test_a_role_that_may_only_read(place: Place) -> None:
         await place.query(f"GRANT USAGE ON SCHEMA test_views TO {role}")
         await place.query(f"GRANT SELECT ON ALL TABLES IN SCHEMA test_views TO {role}")
         await place.query(f"SET ROLE {role}")
-        for view in ("sagas", "audit", "stuck", "unfinished", "statistics", "statistics_by_hour", "timers",
-                     "dead_letters", "projections"):  # fmt: skip
+        views = ("sagas", "audit", "stuck", "unfinished", "statistics", "statistics_by_hour", "timers",
+                 "dead_letters", "projections")  # fmt: skip
+        for view in views:
+            await place.query(f"SELECT behind FROM test_views.{view}")
+            with pytest.raises(psycopg.Error):
+                await place.query(f"DELETE FROM test_views.{view}")
+        for table in ("events", "sagas", "projections"):
+            with pytest.raises(InsufficientPrivilege):
+                await place.query(f"SELECT * FROM test.{table}")
+        await place.query("RESET ROLE")
+        await Runner(place.url, NAMESPACE).rebuild([each.name for each in PROJECTIONS])
+        await place.query(f"SET ROLE {role}")
+        for view in views:
             await place.query(f"SELECT * FROM test_views.{view}")
     finally:
         await place.query("RESET ROLE")

@@ -33,6 +33,7 @@ from amends.infrastructure.ports import (
 )
 from amends.infrastructure.shapes import compare, plain
 from amends.infrastructure.storable import storable
+from amends.infrastructure.unread import Unread
 
 
 @dataclass(slots=True)
@@ -195,6 +196,10 @@ class MemoryStore:
     async def history(self, saga_id: UUID) -> list[Recorded]:
         """The events of one saga. Raises UnreadableEvent."""
         return [_read(each) for each in self._events.get(saga_id, [])]
+
+    async def unread(self, saga_id: UUID) -> Sequence[Recorded]:
+        """The events of one saga, each of which is read when it is looked at. Doing so raises UnreadableEvent."""
+        return Unread(self._events.get(saga_id, []), _read)
 
     async def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
         """The events of each of these sagas, or why they cannot be read."""

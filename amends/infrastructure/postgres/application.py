@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Never
 from uuid import UUID
@@ -18,6 +18,7 @@ from amends.infrastructure.postgres.batch import Batch
 from amends.infrastructure.postgres.datastore import SagaDatastore
 from amends.infrastructure.postgres.mapper import SagaMapper
 from amends.infrastructure.postgres.recorder import SagaRecorder
+from amends.infrastructure.unread import Unread
 
 
 class SagaFactory(InfrastructureFactory):
@@ -70,6 +71,10 @@ class SagaRepository(Repository[UUID]):
     def history(self, saga_id: UUID) -> list[Recorded]:
         """The events of one saga. Raises UnreadableEvent."""
         return [self._read(event) for event in self._recorder.select_many([saga_id])]
+
+    def unread(self, saga_id: UUID) -> Sequence[Recorded]:
+        """The events of one saga, each of which is read when it is looked at. Doing so raises UnreadableEvent."""
+        return Unread(self._recorder.select_many([saga_id]), self._read)
 
     def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
         """The events of each of these sagas, or why they cannot be read."""

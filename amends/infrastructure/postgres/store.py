@@ -168,6 +168,10 @@ class PostgresStore:
         """The events of one saga. Raises UnreadableEvent."""
         return await self._patience.run(self.application.repository.history, saga_id)
 
+    async def unread(self, saga_id: UUID) -> Sequence[Recorded]:
+        """The events of one saga, each of which is read when it is looked at. Doing so raises UnreadableEvent."""
+        return await self._patience.run(self.application.repository.unread, saga_id)
+
     async def histories(self, saga_ids: Collection[UUID]) -> Mapping[UUID, list[Recorded] | Exception]:
         """The events of each of these sagas, or why they cannot be read, in one query."""
         return await self._patience.run(self.application.repository.histories, saga_ids)

@@ -33,7 +33,8 @@ SELECT
     event.body ->> 'cause' AS causation_id, stored.originator_id AS correlation_id,
     nullif(split_part(coalesce(event.body ->> 'trace', ''), '-', 2), '') AS trace_id,
     saga.saga, saga.definition, saga.key, event.body ->> 'step' AS step,
-    event.body - ARRAY['previous', 'at', 'by', 'cause', 'trace'] AS data, event.body ->> 'previous' AS previous_hash
+    event.body - ARRAY['previous', 'at', 'by', 'cause', 'trace'] AS data, event.body ->> 'previous' AS previous_hash,
+    0::bigint AS behind
 FROM {schema}.events AS stored
 CROSS JOIN LATERAL (
     -- NUL characters, which no text here can hold, are shown as the replacement character.
@@ -52,7 +53,8 @@ CREATE OR REPLACE VIEW {views}.dead_letters AS
 SELECT
     message_id, at, stage, reason, subject, consumer, sequence, received,
     nullif(split_part(headers.body ->> 'Amends-Saga', '@', 1), '') AS saga, headers.body ->> 'Amends-Saga-Id' AS saga_id,
-    headers.body AS headers, encode(letter.body, 'escape') AS body, length(letter.body) AS size
+    headers.body AS headers, encode(letter.body, 'escape') AS body, length(letter.body) AS size,
+    0::bigint AS behind
 FROM {schema}.dead_letters AS letter
 CROSS JOIN LATERAL (
     SELECT replace(letter.headers, '\u0000', '\ufffd')::jsonb AS body
