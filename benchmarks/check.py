@@ -1,7 +1,7 @@
 """How long `amends check` takes for a saga of branches side by side.
 
 `python benchmarks/check.py [--branches N] [--length N]`: a first step, the branches, a pivot and a last step; by
-default twelve steps with three branches, which are to be explored in less than a minute.
+default twelve steps with three branches, which are to be explored in less than twenty seconds of work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from amends import Command, Event, Saga, step
 from amends.domain.definition import Definition
 from amends.testing.exploring import explore
 
-LIMIT = 60.0
+LIMIT = 20.0
 
 
 class Went(Event, subject="shop.went"):

@@ -267,8 +267,9 @@ def _of_time(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
 
 
 def _of_end(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
-    over = all(_over(definition, ledger, step.name) for step in definition.steps)
-    if isinstance(event, e.SagaCompleted) and not over:
+    if isinstance(event, e.SagaCompleted) and not all(
+        _over(definition, ledger, step.name) for step in definition.steps
+    ):
         yield "3: completed before every step is done"
     if not isinstance(event, e.SagaCompensated):
         return

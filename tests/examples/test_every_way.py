@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from amends import Saga
+from amends import ProcessManager, Saga
 from amends.examples.booking import Booking
+from amends.examples.order import Order
+from amends.examples.order_handlers import OrderHandlers
 from amends.examples.renewal import Cancellation, Renewal
 from amends.examples.travel import Travel, TravelByVendorsRules, TravelInOrder
 from amends.examples.trip import Trip
@@ -18,6 +20,7 @@ from amends.testing.exploring import explore
 SAGAS: list[type[Saga[Any]]] = [
     Booking,
     Cancellation,
+    Order,
     Renewal,
     Travel,
     TravelByVendorsRules,
@@ -26,8 +29,8 @@ SAGAS: list[type[Saga[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("saga", SAGAS)
-def test_every_way_settles_or_parks(saga: type[Saga[Any]]) -> None:
+@pytest.mark.parametrize("saga", [*SAGAS, OrderHandlers])
+def test_every_way_settles_or_parks(saga: type[Saga[Any] | ProcessManager[Any]]) -> None:
     assert explore(saga.definition).settles
 
 

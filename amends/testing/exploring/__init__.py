@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from amends.domain.decide import take_turn
@@ -74,9 +75,10 @@ def explore(
         tried += 1
         if any(calls.same_from(start) for calls in known):
             continue
-        known.append(Calls(pure))
-        explorer = Explorer(known[-1].watched(), subject, start, decide, said)
-        explorer.run(progress, limit)
+        calls = Calls(pure)
+        known.append(calls)
+        make = partial(Explorer, subject=subject, start=start, decide=decide, said=said)
+        explorer = _explored(calls, make, progress, limit)
         explorers.append(explorer)
         problems += explorer.problems or _unsettled(explorer.nodes)
         chains.add(explorer)
@@ -91,6 +93,15 @@ def explore(
         failures=chains.table(outline(definition.shape())),
         problems=problems,
     )
+
+
+def _explored(calls: Calls, make: Callable[..., Explorer], progress: Progress, limit: int) -> Explorer:
+    """Explore, and anew where a function looked at a reply that had been taken not to matter."""
+    while True:
+        explorer = make(calls.watched(), read=calls.read)
+        explorer.run(progress, limit)
+        if not explorer.outdated:
+            return explorer
 
 
 def _starts(definition: AnyDefinition, given: Sequence[JsonObject]) -> Iterator[tuple[str, str, JsonObject]]:

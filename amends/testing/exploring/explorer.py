@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -96,7 +96,8 @@ class Problem:
 class Explorer:
     """Explores one definition from one start event, of which `said` tells what is special.
 
-    `decide` is the core's; a test can give a broken one.
+    `decide` is the core's; a test can give a broken one. `read` grows while functions look at replies: what was
+    explored before they looked at a new one took some states for alike that are not, and is `outdated`.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Explorer:
         start: JsonObject,
         decide: Decide = take_turn,
         said: str = "",
+        read: Set[str] = frozenset(),
     ) -> None:
         self.nodes: list[Node] = []
         self.problems: list[Problem] = []
@@ -114,6 +116,8 @@ class Explorer:
         self._definition = definition
         self._decide = decide
         self._said = said
+        self._read = read
+        self._told_apart = frozenset(read)
         self._moves = Moves(definition)
         self._known: dict[Hashable, Node] = {}
         self._waiting: deque[Node] = deque()
@@ -121,10 +125,15 @@ class Explorer:
         self._id = saga_id(_NAMESPACE, definition.name, key)
         self._start = Start("start", self._id, _NAMESPACE, key, subject, start)
 
+    @property
+    def outdated(self) -> bool:
+        """It has to be explored anew, with other states told apart."""
+        return self._read != self._told_apart
+
     def run(self, progress: Progress, limit: int) -> None:
         """Explore until nothing new turns up, or something goes wrong. Raises `TooLarge` beyond `limit` states."""
         self._follow(None, Move(f"{self._start.subject} starts it{self._said}", self._start, None))
-        while self._waiting and not self.problems:
+        while self._waiting and not (self.problems or self.outdated):
             node = self._waiting.popleft()
             for move in self._moves.of(node.state):
                 self._follow(node, move)
@@ -150,9 +159,12 @@ class Explorer:
         for event in turn.events:
             for broken in invariants.of_event(plan, ledger, event, timed=False):
                 self.problems.append(Problem(f"invariant {broken}", node, move))
-        reached = self._reached(turn.state)
+        alike = likeness(self._definition, turn.state, self._told_apart)
+        reached = self._known.get(alike)
         if reached is None:
-            reached = self._add(Node(with_timers(turn.state), ledger, node, move, turn.events))
+            reached = self._known[alike] = Node(with_timers(turn.state), ledger, node, move, turn.events)
+            self.nodes.append(reached)
+            self._waiting.append(reached)
         if node is not None:
             node.next.append((move, reached))
             if node.state.status is Status.RUNNING and reached.state.status in _BACKWARDS:
@@ -168,15 +180,6 @@ class Explorer:
                 f"got {', '.join(event.type for event in again)}"
             )
         return turn
-
-    def _reached(self, state: SagaState) -> Node | None:
-        return self._known.get(likeness(self._definition, state))
-
-    def _add(self, node: Node) -> Node:
-        self._known[likeness(self._definition, node.state)] = node
-        self.nodes.append(node)
-        self._waiting.append(node)
-        return node
 
 
 def _steps(events: Sequence[e.SagaEvent]) -> Iterator[str]:

@@ -5,7 +5,7 @@ Attempts are told apart as the first and the last, and so are the rounds that ar
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import replace
 from typing import Final
 
@@ -49,8 +49,8 @@ def plan_of(definition: AnyDefinition, state: SagaState | None) -> Definition:
     return definition if isinstance(definition, Definition) else definition.plan(state)
 
 
-def likeness(definition: AnyDefinition, state: SagaState) -> Hashable:
-    """Equal for states from which the same can happen."""
+def likeness(definition: AnyDefinition, state: SagaState, read: Collection[str] = ()) -> Hashable:
+    """Equal for states from which the same can happen; `read` are the steps whose replies a function looks at."""
     plan = plan_of(definition, state)
     return (
         state.status,
@@ -59,7 +59,8 @@ def likeness(definition: AnyDefinition, state: SagaState) -> Hashable:
         state.contradictions > 0,
         tuple((kept.subject, to_json(kept.event)) for kept in state.kept),
         None if plan is definition else _of_handlers(state),
-        *(_of_step(step, state.step(step.name)) for step in plan.steps),
+        *(_of_step(step, state.step(step.name), state.status) for step in plan.steps),
+        *(_reply(state.step(name)) for name in read),
     )
 
 
@@ -71,30 +72,39 @@ def _of_handlers(state: SagaState) -> Hashable:
     return to_json(known.model), frozenset(known.timeouts), known.completing, came
 
 
-def _of_step(step: StepDefinition, known: StepState) -> Hashable:
+def _of_step(step: StepDefinition, known: StepState, status: Status) -> Hashable:
     if known.skipped:
         return "skipped"
+    if status is not Status.RUNNING and _over(step, known):
+        return "over"
     if step.wait is not None:
         return _of_wait(known)
-    if known.succeeded:
-        forward: Hashable = "done"
-    elif known.given_up:
-        answer = known.forward.rounds[-1].answer if known.forward.rounds else "never asked"
-        forward = (answer, known.happened_late)
-    else:
-        forward = _of_line(step.forward, known.forward)
-    if known.compensation.succeeded and not known.owed:
-        late = step.forward.foreign is not None and known.forward.open is not None
-        return "undone", late
     undoing = _of_line(step.compensation, known.compensation) if step.compensation else None
     closing = _of_line(step.forward, known.close)
-    return forward, _reply(known), known.passed_over, known.owed, undoing, closing
+    return _forward(step, known), known.passed_over, known.owed, undoing, closing
+
+
+def _over(step: StepDefinition, known: StepState) -> bool:
+    """On the way back nothing is left to do for it, whether it never began, did not happen or is undone."""
+    answerable = known.passed_over or step.forward.foreign is not None
+    return known.settled and not (answerable and known.forward.open is not None)
+
+
+def _forward(step: StepDefinition, known: StepState) -> Hashable:
+    if known.succeeded:
+        return "done"
+    if known.compensation.rounds and step.forward.foreign is None:
+        return "being undone"  # whatever a keeping service says of it late, that goes on
+    if known.given_up:
+        answer = known.forward.rounds[-1].answer if known.forward.rounds else "never asked"
+        return answer, known.happened_late
+    return _of_line(step.forward, known.forward)
 
 
 def _of_wait(known: StepState) -> Hashable:
     wait = known.wait
     if wait is None or known.decided:
-        return known.begun, known.succeeded, bool(known.given_up), _reply(known)
+        return known.begun, known.succeeded, bool(known.given_up)
     return "waits", wait.due is not None, bool(wait.parked)
 
 
