@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from amends.domain.handlers.manager import ProcessManager, on, on_rejected, on_timeout, starts
     from amends.domain.handlers.rejection import Rejection
+    from amends.domain.limits import Breaker, Limit
     from amends.domain.messages import Command, Done, Event
     from amends.domain.migration import Migration
     from amends.domain.policy import Retry
@@ -38,6 +39,7 @@ __all__ = [
     "Action",
     "ActionRefused",
     "AmendsError",
+    "Breaker",
     "Choreography",
     "Client",
     "Command",
@@ -45,6 +47,7 @@ __all__ = [
     "Event",
     "Failed",
     "Foreign",
+    "Limit",
     "Migration",
     "NoReply",
     "NotFinished",
@@ -79,6 +82,7 @@ _HOMES = {
     "Action": "amends.domain.handlers.actions",
     "ActionRefused": "amends.domain.errors",
     "AmendsError": "amends.domain.errors",
+    "Breaker": "amends.domain.limits",
     "Choreography": "amends.domain.choreography.definition",
     "Client": "amends.client",
     "Command": "amends.domain.messages",
@@ -86,6 +90,7 @@ _HOMES = {
     "Event": "amends.domain.messages",
     "Failed": "amends.participant",
     "Foreign": "amends.domain.foreign",
+    "Limit": "amends.domain.limits",
     "Migration": "amends.domain.migration",
     "NoReply": "amends.domain.errors",
     "NotFinished": "amends.client",

@@ -21,8 +21,9 @@ ROOT = Path(__file__).parent.parent
 
 PUBLIC = {
     "amends": {
-        "Action", "ActionRefused", "AmendsError", "Choreography", "Client", "Command", "Done", "Event", "Failed",
-        "Foreign", "Migration", "NoReply", "NotFinished", "NotStarted", "Participant", "ProcessManager", "Rejected",
+        "Action", "ActionRefused", "AmendsError", "Breaker", "Choreography", "Client", "Command", "Done", "Event",
+        "Failed", "Foreign", "Limit", "Migration", "NoReply", "NotFinished", "NotStarted", "Participant",
+        "ProcessManager", "Rejected",
         "Rejection", "Retry", "Saga", "Settings", "Tx", "Worker", "also_known_as", "announce", "cancel_timeout",
         "compensate", "complete", "link", "on", "on_rejected", "on_timeout", "publish", "send", "starts", "step",
         "timeout", "wait_for",

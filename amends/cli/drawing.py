@@ -139,6 +139,8 @@ def _waits_for(wait: dict[str, Any]) -> str:
     doing = _DOING[wait["direction"]].format(step=wait["step"])
     if not wait["attempts"]:
         return f"{wait['for']} (step {wait['step']}): since {_moment(wait['since'])}, {_until(wait)}"
+    if wait["for"] == "the limits of its service":
+        return f"the limits of its service, to {doing}: since {_moment(wait['since'])}; see `amends limits`"
     if "since" in wait:
         service = wait["subject"].partition(".")[0]
         asked = f"{service} to {doing} (attempt {wait['attempts']}): asked {_moment(wait['since'])}"

@@ -1,4 +1,4 @@
-"""Finding sagas and participants in a user's modules."""
+"""Finding sagas, participants and limits in a user's modules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from amends.domain.choreography.definition import Choreography
 from amends.domain.errors import AmendsError
 from amends.domain.handlers.manager import ProcessManager
+from amends.domain.limits import Limit
 from amends.domain.saga import Saga
 from amends.participant import Participant
 
@@ -27,10 +28,11 @@ class Found:
 
     sagas: list[AnySaga] = field(default_factory=list[AnySaga])
     participants: list[Participant[Any]] = field(default_factory=list[Participant[Any]])
+    limits: list[Limit] = field(default_factory=list[Limit])
 
 
 def find(names: Iterable[str]) -> Found:
-    """The sagas and participants of `module` or `module:name`. Raises `NothingFound`."""
+    """The sagas, participants and limits of `module` or `module:name`. Raises `NothingFound`."""
     found = Found()
     for name in names:
         module_name, _, attribute = name.partition(":")
@@ -56,4 +58,6 @@ def find(names: Iterable[str]) -> Found:
                 found.sagas.append(value)
             elif isinstance(value, Participant) and value not in found.participants:
                 found.participants.append(value)
+            elif isinstance(value, Limit) and value not in found.limits:
+                found.limits.append(value)
     return found

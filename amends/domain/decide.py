@@ -17,7 +17,8 @@ from amends.domain.correlation import LearntKey
 from amends.domain.errors import AmendsError
 from amends.domain.handlers import calling
 from amends.domain.handlers.definition import AnyDefinition
-from amends.domain.inputs import Arrival, Input, Release, Reply, Start, Tick
+from amends.domain.holding import on_admit
+from amends.domain.inputs import Admit, Arrival, Input, Release, Reply, Start, Tick
 from amends.domain.planning import again, attempt_failed, deadline_passed, proceed, wait_over
 from amends.domain.replies import on_reply
 from amends.domain.state import SagaState
@@ -48,14 +49,16 @@ def take_turn(
     now: datetime,
     by: str,
     refused: Collection[LearntKey] = (),
+    limited: Collection[str] = (),
 ) -> Turn:
     """The same decision with the state after it, for who would otherwise fold the events a second time.
 
-    `refused` are keys that belong to other sagas, so that this one cannot learn them. Without a definition only an
-    action can be decided that needs none; the others raise `VersionNotHeld`.
+    `refused` are keys that belong to other sagas, so that this one cannot learn them; `limited` the services whose
+    commands are held until they are admitted. Without a definition only an admission, or an action that needs none,
+    can be decided; the others raise `VersionNotHeld`.
     """
     turn = Turn(definition, saga_id, state, given, now, by)
-    turn.refused = refused
+    turn.refused, turn.limited = refused, limited
     if isinstance(given, Start):
         _on_start(turn, state, given)
     elif state is None:
@@ -66,11 +69,14 @@ def take_turn(
         _on_arrival(turn, given)
     elif isinstance(given, Tick):
         _on_tick(turn, given)
+    elif isinstance(given, Admit):
+        on_admit(turn, given)
     else:
         on_action(turn, given)
     if turn.manager is not None:
         calling.on_outcomes(turn, turn.manager)
-    if turn.events and not isinstance(given, Release):  # what is held for a released saga must be told first
+    # What is held for a saga that leaves quarantine must be told first.
+    if turn.events and not isinstance(given, Release | Admit):
         proceed(turn)
     return turn
 

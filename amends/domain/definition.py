@@ -117,6 +117,7 @@ class Definition:
     comes after when it comes to undoing, where that is not what `after` says. A definition that `goes_on` is not
     completed by its steps: there may be more. `migrations` tell how sagas of older versions go on under this one.
     With a `chain` it is a choreography: its steps are the links, and nobody is asked for anything.
+    `limit` is how many sagas of the type run at once, None: any number; it is no part of the shape.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Definition:
     goes_on: bool = False
     migrations: tuple[Migration, ...] = ()
     chain: Chain | None = None
+    limit: int | None = None
 
     pivot: StepDefinition | None = field(init=False)
     """The step after whose success the saga only goes forward."""

@@ -319,7 +319,8 @@ class OfCommand(OfStep):
 class CommandRecorded(OfCommand, type="command.recorded"):
     """The intent to send a command; it leaves after this is committed.
 
-    `payload` is fixed at the first attempt of a round, and only recorded there.
+    `payload` is fixed at the first attempt of a round, and only recorded there. One that is `held` leaves only when
+    the limits of its service allow: its time begins with `CommandReleased`.
     """
 
     command_id: UUID
@@ -329,6 +330,17 @@ class CommandRecorded(OfCommand, type="command.recorded"):
     payload: JsonObject | None = None
     forward_key: UUID | None = None
     expires: datetime
+    held: bool = False
+
+
+class CommandReleased(OfCommand, type="command.released"):
+    """A held command leaves after this is committed; an answer is awaited until `expires`."""
+
+    expires: datetime
+
+
+class CommandWithdrawn(OfCommand, type="command.withdrawn"):
+    """A held command never leaves: nobody wants it any more."""
 
 
 class EventTakenForAnswer(OfStep, type="event.taken-for-answer"):

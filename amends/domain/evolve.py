@@ -142,7 +142,11 @@ def _taken_for_answer(state: SagaState, event: e.EventTakenForAnswer) -> SagaSta
 def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
     step = state.step(event.step)
     line = step.line(event.direction)
-    attempt = Attempt(event.attempt, event.command_id, event.at, event.expires)
+    attempt = Attempt(
+        event.attempt, event.command_id, event.at, event.expires, limited=event.held, held=event.held
+    )
+    if event.held and not state.limited:
+        state = state.but(limited=True)
     if event.payload is None:
         last = line.rounds[-1]
         rounds = (*line.rounds[:-1], last.but(attempts=(*last.attempts, attempt)))
@@ -161,6 +165,31 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
         if event.direction is Direction.COMPENSATE:
             step = step.but(owed=False)
     line = line.but(rounds=rounds, retry=None, moved=None, stopped="")
+    return state.with_step(_with_line(step, event.direction, line))
+
+
+def _released(state: SagaState, event: e.CommandReleased) -> SagaState:
+    state = _with_attempt(state, event, sent=event.at, expires=event.expires, held=False)
+    if event.attempt > 1:
+        return state
+    step = state.step(event.step)
+    line = step.line(event.direction)
+    # Before its first attempt left, nobody could know the key.
+    rounds = (*line.rounds[:-1], line.rounds[-1].but(opened=event.at))
+    return state.with_step(_with_line(step, event.direction, line.but(rounds=rounds)))
+
+
+def _withdrawn(state: SagaState, event: e.CommandWithdrawn) -> SagaState:
+    return _with_attempt(state, event, held=False, withdrawn=True)
+
+
+def _with_attempt(state: SagaState, event: e.OfCommand, **changes: Any) -> SagaState:
+    """The state with its line's last attempt changed: only that one can be held."""
+    step = state.step(event.step)
+    line = step.line(event.direction)
+    last = line.rounds[-1]
+    attempts = (*last.attempts[:-1], last.last.but(**changes))
+    line = line.but(rounds=(*line.rounds[:-1], last.but(attempts=attempts)))
     return state.with_step(_with_line(step, event.direction, line))
 
 
@@ -321,6 +350,8 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     e.CompensationReopened: _compensation_reopened,
     e.EventTakenForAnswer: _taken_for_answer,
     e.CommandRecorded: _recorded,
+    e.CommandReleased: _released,
+    e.CommandWithdrawn: _withdrawn,
     e.CommandSucceeded: _succeeded,
     e.CommandRejected: _rejected,
     e.CommandFailed: _failed,

@@ -20,7 +20,7 @@ def on_foreign_answer(
     foreign = step.asking(direction).foreign
     line = turn.state.step(step.name).line(direction)
     meaning = foreign.meaning(arrival.subject) if foreign else None
-    if meaning is None or not line.rounds:
+    if meaning is None or not line.rounds or line.unsent:
         reason = f"{step.name} was not asked for"
         turn.record(e.EventPassedOver, subject=arrival.subject, reason=reason)
         return
@@ -38,6 +38,6 @@ def on_foreign_answer(
 
 def _likeliest(line: Line) -> Attempt:
     """The attempt that is awaited; else the latest that is unanswered, or the latest."""
-    attempts = line.rounds[-1].attempts
+    attempts = [each for each in line.rounds[-1].attempts if each.left] or line.rounds[-1].attempts
     unanswered = [attempt for attempt in attempts if not attempt.answered]
     return line.in_flight or (unanswered[-1] if unanswered else attempts[-1])

@@ -63,6 +63,15 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Admit:
+    """The limits of its service allow a held command to leave."""
+
+    command_id: UUID
+    message_id: str = "limits"
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """What an operator asks of a saga, and why. `by` is who; without, whoever decides it is told as the doer.
 
@@ -142,4 +151,4 @@ class Reschedule(Action):
     due: datetime | None = None
 
 
-Input: TypeAlias = Start | Reply | Arrival | Tick | Action
+Input: TypeAlias = Start | Reply | Arrival | Tick | Admit | Action

@@ -6,6 +6,7 @@ from amends.domain import events as e
 from amends.domain.choreography import observing
 from amends.domain.definition import StepDefinition
 from amends.domain.hearing import heard
+from amends.domain.holding import withdraw
 from amends.domain.state import Status, StepState
 from amends.domain.turn import Turn
 from amends.domain.waiting import Silence
@@ -14,6 +15,7 @@ from amends.domain.wire import Direction, Outcome
 
 def proceed(turn: Turn) -> None:
     """Plan until the saga waits for an answer or a time, or is over; nothing while it is suspended."""
+    withdraw(turn)
     moved = not turn.state.suspended
     while moved:
         moved = _move(turn) if turn.chain is None else observing.follow(turn, turn.chain)
@@ -35,7 +37,8 @@ def undo(turn: Turn, reason: str) -> None:
         observing.turn_back(turn, turn.chain, reason)
         return
     pivot = turn.definition.pivot
-    if pivot is not None and turn.state.step(pivot.name).forward.open:
+    line = turn.state.step(pivot.name).forward if pivot else None
+    if pivot and line and line.open and not line.unsent:
         _close(turn, pivot, reason)
         return
     _turn_back(turn, reason, because=reason)

@@ -52,7 +52,7 @@ def _is_doubtful(turn: Turn, ref: CommandRef, reply: Reply) -> bool:
         return False
     foreign = turn.definition.step(ref.step.name).asking(ref.direction).foreign
     others = (attempt for attempt in ref.round.attempts if attempt.number != ref.attempt.number)
-    return foreign is not None and any(not attempt.answered for attempt in others)
+    return foreign is not None and any(attempt.left and not attempt.answered for attempt in others)
 
 
 def _check_claims(ref: CommandRef, reply: Reply) -> None:

@@ -26,6 +26,7 @@ from amends.domain.checking import check
 from amends.domain.definition import Asking, Definition, StepDefinition, listened
 from amends.domain.errors import DefinitionError, NoReply
 from amends.domain.foreign import Foreign, foreign_answers
+from amends.domain.limits import checked_limit
 from amends.domain.messages import Command, Event
 from amends.domain.migration import Migration
 from amends.domain.policy import COMPENSATION_RETRY, DEFAULT_RETRY, DEFAULT_TIMEOUT, LONGEST, Retry
@@ -258,7 +259,8 @@ class Saga(Generic[S], metaclass=_SagaClass):
     """A saga type that is started by an event `S`.
 
     `name` and `version` are given, never derived. `key` names the field (or fields) of the start event by
-    which an instance is found. `deadline` limits the whole saga. In a step function `self` is read-only.
+    which an instance is found. `deadline` limits the whole saga. `limit` is how many sagas of the type run at once,
+    None: any number; it may be changed without a new version. In a step function `self` is read-only.
     Raises `DefinitionError` when the class is made, where anything about it cannot work.
     """
 
@@ -273,6 +275,7 @@ class Saga(Generic[S], metaclass=_SagaClass):
         key: str | tuple[str, ...],
         deadline: timedelta | None = None,
         migrates: Sequence[Migration] = (),
+        limit: int | None = None,
         **kw: Any,
     ) -> None:
         super().__init_subclass__(**kw)
@@ -298,6 +301,7 @@ class Saga(Generic[S], metaclass=_SagaClass):
             view=cls._view,
             listens=listened(steps),
             migrations=tuple(migrates),
+            limit=checked_limit(name, limit),
         )
         check(cls.definition)
 

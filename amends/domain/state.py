@@ -33,13 +33,24 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt(Value):
-    """One sending of a command. `outcomes` are those that were recorded for it, in their order."""
+    """One sending of a command. `outcomes` are those that were recorded for it, in their order.
+
+    One that is `limited` is first held; then it is released, or withdrawn without ever having left.
+    """
 
     number: int
     command_id: UUID
     sent: datetime
     expires: datetime
     outcomes: tuple[Outcome, ...] = ()
+    limited: bool = False
+    held: bool = False
+    withdrawn: bool = False
+
+    @property
+    def left(self) -> bool:
+        """Its service may know of it."""
+        return not (self.held or self.withdrawn)
 
     @property
     def answered(self) -> bool:
@@ -100,7 +111,19 @@ class Line(Value):
     def in_flight(self) -> Attempt | None:
         """The attempt whose answer is awaited."""
         round_ = self.open
-        return round_.last if round_ and self.retry is None and not round_.last.outcomes else None
+        awaited = round_ and self.retry is None and round_.last.left and not round_.last.outcomes
+        return round_.last if round_ and awaited else None
+
+    @property
+    def held(self) -> Attempt | None:
+        """The attempt that waits for the limits of its service."""
+        last = self.rounds[-1].last if self.rounds else None
+        return last if last and last.held else None
+
+    @property
+    def unsent(self) -> bool:
+        """Nothing of the latest round ever left."""
+        return bool(self.rounds) and not any(attempt.left for attempt in self.rounds[-1].attempts)
 
     @property
     def undecided(self) -> Outcome | None:
@@ -194,7 +217,8 @@ class StepState(Value):
         if not self.forward.rounds:
             return False
         ended = self.skipped or bool(self.given_up)
-        return self.succeeded or self.happened_late or (ended and not self.rejected)
+        happened = self.succeeded or self.happened_late
+        return happened or (ended and not (self.rejected or self.forward.unsent))
 
     @property
     def settled(self) -> bool:
@@ -258,6 +282,7 @@ class SagaState(Value):
     contradictions: int = 0
     handlers: HandlerState = field(default_factory=HandlerState)
     kept: tuple[Kept, ...] = ()
+    limited: bool = False  # a command of it was once held
 
     def step(self, name: str) -> StepState:
         """What is known of the step, which may be nothing yet."""
@@ -289,6 +314,16 @@ class SagaState(Value):
                 yield step, direction, step.line(direction)
             elif self.status is Status.COMPENSATING and step.compensation.rounds and not step.settled:
                 yield step, Direction.COMPENSATE, step.compensation
+
+    @property
+    def parked(self) -> bool:
+        """A person should look."""
+        return any(line.parked for _, _, line in self.active()) or any(w.parked for _, w in self.waits())
+
+    @property
+    def busy(self) -> bool:
+        """It counts among the sagas of its type that run at once."""
+        return not (self.status.final or self.suspended or self.parked)
 
     def waits(self) -> Iterator[tuple[StepState, Wait]]:
         """The steps that wait for an event."""

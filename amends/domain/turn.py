@@ -19,7 +19,7 @@ from amends.domain.identity import command_id, idempotency_key, published_id
 from amends.domain.inputs import Action, Input
 from amends.domain.messages import Event
 from amends.domain.state import Line, SagaState, StepState
-from amends.domain.wire import Direction
+from amends.domain.wire import Direction, service
 
 
 class Turn:
@@ -38,6 +38,7 @@ class Turn:
         self._definition = definition.plan(state) if isinstance(definition, ManagerDefinition) else definition
         self.events: list[e.SagaEvent] = []
         self.refused: Collection[LearntKey] = ()
+        self.limited: Collection[str] = ()
         self._saga_id = saga_id
         self._state = state
         # Time never goes back in a history, even where a database's clock does.
@@ -195,6 +196,7 @@ class Turn:
             reply_subject=round_.reply_subject,
             forward_key=round_.forward_key,
             expires=self.now + asking.timeout,
+            held=service(round_.subject) in self.limited,
         )
 
     def _record_round(
@@ -221,4 +223,5 @@ class Turn:
             payload=body,
             forward_key=step.forward.rounds[-1].key if backwards else None,
             expires=self.now + asking.timeout,
+            held=service(subject) in self.limited,
         )

@@ -72,6 +72,11 @@ def command_subject(namespace: str, subject: str) -> str:
     return f"{namespace}.cmd.{subject}"
 
 
+def service(subject: str) -> str:
+    """The service that a subject without namespace belongs to: `<service>.<what>`."""
+    return subject.partition(".")[0]
+
+
 def event_subject(namespace: str, subject: str) -> str:
     """Where an event travels: `ns.evt.<service>.<what>`."""
     return f"{namespace}.evt.{subject}"

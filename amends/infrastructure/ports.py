@@ -17,6 +17,7 @@ from amends.domain.correlation import LearntKey
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded
+from amends.infrastructure.limits import LimitedSaga, Limits, Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Commit:
     decided, with the error as text; `ahead` those that a newer program went on with, with the topic of an event that
     cannot be read here. `published` are ids of messages of earlier commits that the broker has by now.
     `keys` are those that sagas learnt, `handled` the held messages that need not wait any more, `released` the sagas
-    whose quarantine ends.
+    whose quarantine ends. `limited` are those of `rows` that have limited commands, `slots` those of limited types.
     """
 
     aggregates: Sequence[SagaAggregate] = ()
@@ -185,6 +186,8 @@ class Commit:
     unclaimed: Sequence[Unclaimed] = ()
     handled: Sequence[Handled] = ()
     released: Collection[UUID] = ()
+    limited: Sequence[LimitedSaga] = ()
+    slots: Sequence[Slot] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +248,11 @@ class Store(Protocol):
     A lost connection, a deadlock or a serialisation failure is tried again from the start inside the store;
     a commit that was cut off may or may not have happened, and then shows as a conflict.
     """
+
+    @property
+    def limits(self) -> Limits:
+        """What runs and is outstanding where there are limits."""
+        ...
 
     async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         """These sagas, in one query. With `in_quarantine` those in quarantine are read, too, beside being named."""

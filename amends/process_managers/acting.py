@@ -26,6 +26,7 @@ async def act(
     Raises `ActionRefused`, which says why; then nothing was changed.
     """
     refused: frozenset[tuple[UUID, LearntKey]] = frozenset()
+    limits = await store.limits.in_force()
     while True:
         loaded = await store.load([saga_id], in_quarantine=True)
         if _is_applied(saga_id, loaded, action):
@@ -36,7 +37,8 @@ async def act(
             return
         told = {saga_id: [action]}
         loaded = replace(loaded, quarantined=frozenset())
-        commit = Batch(registry, namespace, action.by, told, loaded, refused=refused).decide()
+        batch = Batch(registry, namespace, action.by, told, loaded, refused=refused, limits=limits)
+        commit = batch.decide()
         try:
             lost = await store.commit(replace(commit, released=released))
         except KeysTaken as clash:

@@ -15,17 +15,18 @@ from amends.domain.definition import InvalidMessage
 from amends.domain.errors import ActionRefused, AmendsError, SchemaNotHeld
 from amends.domain.events import KeyLearnt, SagaEvent, SagaStarted, StartRefused
 from amends.domain.handlers.definition import AnyDefinition
-from amends.domain.inputs import Action, Arrival, Migrate, Tick
+from amends.domain.inputs import Action, Admit, Arrival, Migrate, Tick
 from amends.domain.replies import Uncorrelated
 from amends.domain.state import SagaState
+from amends.infrastructure.limits import InForce
 from amends.infrastructure.ports import Commit, Held, Incoming, Loaded
-from amends.process_managers import outgoing, unclaimed
+from amends.process_managers import limiting, outgoing, unclaimed
 from amends.process_managers.draft import Draft
 from amends.process_managers.registry import Registry
 from amends.process_managers.routing import NOBODY, Routed, Unheard, message_id, saga_of
 
-Told = Routed | Tick | Action
-"""What a saga is told in a batch: a message, that time has passed, or what an operator wants."""
+Told = Routed | Tick | Admit | Action
+"""What a saga is told in a batch: a message, that time has passed, that limits let go, or what an operator wants."""
 
 
 @dataclass
@@ -36,8 +37,9 @@ class Batch:
     counts only where it changes them, because then the commit tells whether they were. Where it does not, the
     saga is `doubtful`: nothing of it is in the commit, and it must be loaded and decided again.
 
-    `refused` are keys that sagas learnt and cannot have. `expected` becomes true where early events may be for a
-    saga of this batch, or some were kept.
+    `refused` are keys that sagas learnt and cannot have; `limits` those in force. `expected` becomes true where early
+    events may be for a saga of this batch, or some were kept; `touched` are participants of which limited commands
+    were held, or ended.
     """
 
     registry: Registry
@@ -47,11 +49,13 @@ class Batch:
     loaded: Loaded
     remembered: Collection[UUID] = ()
     refused: Collection[tuple[UUID, LearntKey]] = ()
+    limits: InForce = field(default_factory=InForce)
     doubtful: set[UUID] = field(default_factory=set[UUID])
     expected: bool = False
+    touched: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
-        self._draft = Draft(self.namespace)
+        self._draft = Draft(self.namespace, self.limits)
 
     def decide(self, published: Collection[str] = ()) -> Commit:
         """Everything that this batch changes; `published` are messages of earlier ones that the broker has."""
@@ -113,7 +117,7 @@ class Batch:
                 self._unclaimed([item])
                 continue
             definition = self._definition(aggregate, item)
-            if definition is None and not isinstance(item, Action):
+            if definition is None and not isinstance(item, Action | Admit):
                 error = "no worker that took it holds the saga's version"
                 self._hold(aggregate.id, told[position:], "version", error)
                 return
@@ -146,6 +150,7 @@ class Batch:
                 self.loaded.now,
                 self.by,
                 [key for saga_id, key in self.refused if saga_id == aggregate.id],
+                self.limits.participants,
             )
         except (Uncorrelated, InvalidMessage, UnknownSaga) as error:
             if not isinstance(item, Routed):
@@ -157,6 +162,9 @@ class Batch:
             assert aggregate.state is not None
             messages = outgoing.messages(aggregate.state, recorded)
             self._draft.outbox += [(aggregate.id, message) for message in messages]
+        if turn.events and turn.state.limited:
+            self._draft.failed[aggregate.id] |= limiting.ended(turn.state, turn.events)
+            self.touched |= limiting.touched(turn.state, turn.events)
         for event in turn.events:
             self._follow(turn.state, definition, item, event)
 

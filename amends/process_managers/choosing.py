@@ -84,14 +84,9 @@ def _is_so(condition: Condition | None, state: SagaState | None, *, quarantined:
         case "suspended":
             return state is not None and bool(state.suspended)
         case "parked":
-            return state is not None and _is_parked(state)
+            return state is not None and state.parked
         case _:
             return state is not None and state.status == condition
-
-
-def _is_parked(state: SagaState) -> bool:
-    lines = any(line.parked for _, _, line in state.active())
-    return lines or any(wait.parked for _, wait in state.waits())
 
 
 def _steps(state: SagaState | None) -> set[str]:

@@ -13,9 +13,10 @@ from uuid import UUID
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.history import Recorded
-from amends.domain.inputs import Tick
+from amends.domain.inputs import Admit, Tick
 from amends.infrastructure import metrics
 from amends.infrastructure.broker import PublishFailed
+from amends.infrastructure.limits import InForce
 from amends.infrastructure.ports import Commit, Incoming, KeysTaken, Loaded, Outgoing, Publisher, Store
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
@@ -32,8 +33,9 @@ class Deciding:
     """Takes batches to their commit and their publication. A saga is in the hands of one batch at a time.
 
     `now` tells the database's time, as far as it is known without asking; `woken` is told of every wake-up that
-    was committed, and (None) when `expected` became true: held messages should be looked at soon. Who does so makes
-    it false. What was published is noted in the store with the next commit, or by `flush`.
+    was committed, and (None) when `expected` became true (held messages should be looked at soon) or something came
+    to `touched` (of these participants more held commands may leave). Who does so makes it false, or takes it away.
+    `limits` are those in force. What was published is noted in the store with the next commit, or by `flush`.
     """
 
     def __init__(  # noqa: PLR0913 - the ports, and what the engine knows
@@ -63,6 +65,8 @@ class Deciding:
         self._freed = asyncio.Event()
         self._published: list[str] = []
         self.expected = False
+        self.limits = InForce()
+        self.touched: set[str] = set()
 
     @property
     def has_published(self) -> bool:
@@ -72,9 +76,19 @@ class Deciding:
     async def handle(self, messages: Sequence[Incoming], due: Sequence[UUID], until: datetime) -> None:
         """Decide and commit until every saga is through; one that another worker changed is decided again."""
         taken = await self._sorting.sort(messages)
-        told = taken.told
         for saga_id in due:
-            told.setdefault(saga_id, []).append(Tick(until=until))
+            taken.told.setdefault(saga_id, []).append(Tick(until=until))
+        await self._handle(taken)
+
+    async def admit(self, commands: Iterable[tuple[UUID, UUID]]) -> None:
+        """Send these held commands, each given with its saga."""
+        taken = Sorted()
+        for saga_id, command_id in commands:
+            taken.told.setdefault(saga_id, []).append(Admit(command_id))
+        await self._handle(taken)
+
+    async def _handle(self, taken: Sorted) -> None:
+        told = taken.told
         while self._in_hand & told.keys():
             self._freed.clear()
             await self._freed.wait()
@@ -126,8 +140,9 @@ class Deciding:
             self._probe("committed")
             self._report(commit, lost)
             _count(commit, events, lost)
-            if batch.expected:
-                self.expected = True
+            self.expected |= batch.expected
+            self.touched |= batch.touched
+            if batch.expected or batch.touched:
                 self._woken(None)
             sent += [message for saga_id, message in commit.outbox if saga_id not in lost]
             self._remembered.check(remembered, len(lost & remembered.keys()))
@@ -143,7 +158,9 @@ class Deciding:
         refused: Collection[tuple[UUID, LearntKey]],
     ) -> Batch:
         loaded = await self._loaded(taken.told, remembered)
-        batch = Batch(self._registry, self._namespace, self._name, taken.told, loaded, remembered, refused)
+        batch = Batch(
+            self._registry, self._namespace, self._name, taken.told, loaded, remembered, refused, self.limits
+        )
         self._probe("loaded")
         for message, reason in taken.strays:
             batch.stray(message, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.infrastructure.letters import dead_letter
+from amends.infrastructure.limits import InForce, LimitedSaga, Slot
 from amends.infrastructure.ports import (
     Commit,
     DeadLetter,
@@ -20,6 +22,7 @@ from amends.infrastructure.ports import (
     SagaRow,
     Unclaimed,
 )
+from amends.process_managers import limiting
 
 WHERE = "worker"
 """The last part of `ns.dead.<where>` for messages that a worker gave up."""
@@ -30,10 +33,12 @@ class Draft:
     """Collects what will be committed together; what was added since a `mark` can be taken back.
 
     Of a message that comes out of the store's waiting table it is noted that it has been handled, whatever came
-    of it; it may be put there again in the same commit.
+    of it; it may be put there again in the same commit. `failed` tells of each saga's limited commands that ended
+    whether they failed, or were not answered in time.
     """
 
     namespace: str
+    limits: InForce
     aggregates: list[SagaAggregate] = field(default_factory=list[SagaAggregate])
     rows: list[SagaRow] = field(default_factory=list[SagaRow])
     outbox: list[tuple[UUID | None, Outgoing]] = field(default_factory=list[tuple[UUID | None, Outgoing]])
@@ -44,6 +49,9 @@ class Draft:
     keys: list[tuple[UUID, LearntKey]] = field(default_factory=list[tuple[UUID, LearntKey]])
     unclaimed: list[Unclaimed] = field(default_factory=list[Unclaimed])
     handled: list[Handled] = field(default_factory=list[Handled])
+    limited: list[LimitedSaga] = field(default_factory=list[LimitedSaga])
+    slots: list[Slot] = field(default_factory=list[Slot])
+    failed: defaultdict[UUID, dict[UUID, bool]] = field(default_factory=lambda: defaultdict(dict))
 
     def commit(self, published: Collection[str]) -> Commit:
         """All of it."""
@@ -59,6 +67,8 @@ class Draft:
             keys=self.keys,
             unclaimed=self.unclaimed,
             handled=self.handled,
+            limited=self.limited,
+            slots=self.slots,
         )
 
     def save(self, aggregate: SagaAggregate, before: int) -> None:
@@ -78,6 +88,10 @@ class Draft:
                 wake_up=state.wake_up,
             )
         )
+        if state.limited:
+            self.limited.append(limiting.limited(state, self.failed[state.id]))
+        if state.saga in self.limits.types:
+            self.slots.append(Slot(state.id, state.saga, state.busy))
 
     def bury(self, message: Incoming, message_id: str, reason: str) -> None:
         """Make a dead letter of the message."""
@@ -111,4 +125,6 @@ class Draft:
             self.keys,
             self.unclaimed,
             self.handled,
+            self.limited,
+            self.slots,
         )

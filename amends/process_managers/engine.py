@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from amends.domain.limits import Limit
 from amends.infrastructure.broker import NO_MOMENT
 from amends.infrastructure.groups import only
 from amends.infrastructure.ports import Clock, Due, Inbox, Incoming, Publisher, Store
 from amends.process_managers.deciding import Deciding
 from amends.process_managers.registry import Registry
+from amends.process_managers.releasing import Releasing
 
 _LOG: Final = logging.getLogger("amends.worker")
 
@@ -49,6 +51,7 @@ class Engine:
         batch_size: int = 200,
         lease: timedelta = timedelta(seconds=10),
         known_types: Collection[str] = (),
+        limits: Collection[Limit] = (),
         probe: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._registry = registry
@@ -69,6 +72,7 @@ class Engine:
             woken=self._wake_up_at,
             probe=probe,
         )
+        self._releasing = Releasing(store.limits, self._deciding, limits, registry.limits, batch_size, probe)
         self._stop = asyncio.Event()
         self._nudged: asyncio.Future[None] | None = None
         self._room = asyncio.Semaphore(_UNDER_WAY)
@@ -127,6 +131,7 @@ class Engine:
             await self._housekeeping()
         elif self._deciding.expected:
             await self._take_held()
+        await self._releasing.attend(self._now())
         return await self._take_due()
 
     async def _receive(self, stopping: asyncio.Future[Any]) -> Sequence[Incoming]:
@@ -144,9 +149,10 @@ class Engine:
 
     def _patience(self) -> float:
         """Seconds until something must be done even where no message comes."""
-        if self._deciding.expected:
+        if self._deciding.expected or self._deciding.touched:
             return 0.0
-        times = [time for time in (self._next_due, self._next_housekeeping) if time is not None]
+        moments = (self._next_due, self._next_housekeeping, self._releasing.again)
+        times = [time for time in moments if time is not None]
         now = self._now()
         patience = max(0.0, (min(times, default=now) - now).total_seconds())
         return min(patience, _FLUSH) if self._deciding.has_published else patience
@@ -167,6 +173,7 @@ class Engine:
     async def _housekeeping(self) -> None:
         """Take over what a worker that died left behind. At the start it is anything, later what is overdue."""
         grace = timedelta(0) if self._next_housekeeping is None else HOUSEKEEPING
+        await self._releasing.declare(anew=self._next_housekeeping is None)
         await self._deciding.flush()
         if self._next_housekeeping is None:
             await self._release()

@@ -40,7 +40,7 @@ def messages(state: SagaState, recorded: Sequence[Recorded]) -> Iterator[Outgoin
     """What must be published because of these events; `state` is the state after them."""
     for item in recorded:
         event = item.event
-        if isinstance(event, e.CommandRecorded):
+        if isinstance(event, e.CommandReleased) or (isinstance(event, e.CommandRecorded) and not event.held):
             round_ = state.step(event.step).line(event.direction).rounds[event.round - 1]
             yield command(state, event.step, event.direction, round_, round_.attempts[event.attempt - 1])
         elif isinstance(event, e.EventPublished) and not state.suspended:

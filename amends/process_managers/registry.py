@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 
 from amends.domain.correlation import Correlation
@@ -42,6 +42,12 @@ class Registry:
     def types(self) -> Sequence[str]:
         """Every type held here, in any version."""
         return sorted({name for name, _ in self._held})
+
+    @property
+    def limits(self) -> Mapping[str, int]:
+        """How many sagas of a type may run at once, by the newest version held of each type that has a limit."""
+        limits = {saga: self.newest(saga).limit for saga in self.types}
+        return {saga: limit for saga, limit in limits.items() if limit is not None}
 
     def get(self, saga: str, version: int) -> AnyDefinition | None:
         """The definition of this type and version, where it is held."""

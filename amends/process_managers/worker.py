@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self
 from amends.domain import wire
 from amends.domain.choreography.definition import Choreography
 from amends.domain.handlers.manager import ProcessManager
+from amends.domain.limits import Limit
 from amends.domain.saga import Saga
 from amends.infrastructure.broker import streams
 from amends.infrastructure.clock import SystemClock
@@ -38,8 +39,9 @@ class Worker:
     """Runs these sagas and process managers: `async with Worker([Order])`, or `await Worker([Order]).run()`.
 
     Workers are equal and share the work: run as many as you like. `deliver` says what a saga type that is run
-    for the first time starts for: `new` events only, or `all` that the stream still holds. `probe` is called
-    at labelled points of each batch, for tests that kill the process there.
+    for the first time starts for: `new` events only, or `all` that the stream still holds. `limits` are those of
+    participants, one for each; give all workers of a namespace the same, for the last that starts decides. `probe` is
+    called at labelled points of each batch, for tests that kill the process there.
 
     Raises `SettingsError`, `ShapeDiffers` where a version was run before with other steps, and
     `ConfiguredOtherwise` where a stream or consumer is not as it must be.
@@ -52,12 +54,14 @@ class Worker:
         *,
         name: str | None = None,
         deliver: Literal["new", "all"] = "new",
+        limits: Sequence[Limit] = (),
         probe: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.registry = Registry(saga.definition for saga in sagas)
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._settings = settings
         self._deliver: Literal["new", "all"] = deliver
+        self._limits = limits
         self._probe = probe
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
@@ -111,6 +115,7 @@ class Worker:
                     batch_size=settings.batch_size,
                     lease=timedelta(seconds=settings.timer_lease),
                     known_types=[shape["saga"] for shape in shapes],
+                    limits=self._limits,
                     probe=self._probe,
                 )
                 await self._until_stopped(engine, watch.wait(), servers.watch(), self._tell(store.workers))

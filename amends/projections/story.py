@@ -105,6 +105,8 @@ def _wait(step: str, direction: Direction, line: Any) -> JsonObject:
     }
     if attempt is not None:
         waiting |= {"for": "an answer", "since": attempt.sent.isoformat()}
+    elif line.held is not None:
+        waiting |= {"for": "the limits of its service", "since": line.held.sent.isoformat()}
     else:
         waiting |= {"for": "a decision" if line.undecided else "the next attempt"}
     waiting |= {"until": line.due and line.due.isoformat(), "timer_cancelled": line.stopped}
@@ -154,6 +156,8 @@ def _what(event: Any) -> str:
 def _recorded(event: e.CommandRecorded) -> str:
     service, _, action = event.subject.partition(".")
     asked = _ASKING[event.direction].format(service=service, action=action, step=event.step)
+    if event.held:
+        return f"will have {asked}{_attempt(event)}: held until the limits of {service} allow it"
     return asked + _attempt(event)
 
 
@@ -231,6 +235,8 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.WaitTimedOut: lambda v: f"{v.step} waited in vain: nothing came in time",
     e.WaitParked: lambda v: f"{v.step} needs a person ({v.reason}); it waits on",
     e.CommandRecorded: _recorded,
+    e.CommandReleased: lambda v: f"the limits allow {_what(v)}{_attempt(v)}: it was sent",
+    e.CommandWithdrawn: lambda v: f"{_what(v)}{_attempt(v)} is wanted no longer, and was never sent",
     e.CommandSucceeded: _succeeded,
     e.CommandRejected: _refused,
     e.CommandFailed: _refused,

@@ -59,13 +59,23 @@ def of_history(definition: Definition, history: Sequence[Recorded], *older: Defi
 
 
 def of_rest(definition: Definition, ledger: Ledger) -> list[str]:
-    """What is broken when a decision is over: a saga that is compensated has nothing left to compensate."""
+    """What is broken when a decision is over: what is held for nothing, or left to compensate at the end."""
+    idle = [f"10: {name} is held, and nobody wants it" for name in _held_for_nothing(ledger)]
     if ledger.status != "compensated":
-        return []
+        return idle
     open_ = (
         step.name for step in definition.steps if step.compensation and not ledger.step(step.name).settled
     )
-    return [f"6: compensated, and {name} happened after all" for name in open_]
+    return [*idle, *(f"6: compensated, and {name} happened after all" for name in open_)]
+
+
+def _held_for_nothing(ledger: Ledger) -> Iterator[str]:
+    for name, step in ledger.steps.items():
+        forwards = step.forward.held or step.lines[Direction.CLOSE].held
+        if forwards and (ledger.status != "running" or step.done or step.given_up):
+            yield name
+        if step.lines[Direction.COMPENSATE].held and (ledger.status != "compensating" or step.settled):
+            yield name
 
 
 def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent, *, timed: bool = True) -> list[str]:
@@ -76,6 +86,7 @@ def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent, *, time
     broken: list[str] = []
     before = ledger.status
     broken += _of_command(definition, ledger, event)
+    broken += _of_limits(ledger, event)
     broken += _of_suspension(ledger, event)
     broken += _of_the_way_back(definition, ledger, event)
     broken += _of_wait(definition, ledger, event)
@@ -100,7 +111,7 @@ def of_ledger_wake_up(state: SagaState, ledger: Ledger) -> list[str]:
     """The same, for a ledger that has seen the whole history."""
     if state.wake_up != ledger.wake_up:
         return [f"12: the state wakes up at {state.wake_up}, its history says {ledger.wake_up}"]
-    waits_on = ledger.suspended or ledger.stopped or ledger.parked or ledger.handles
+    waits_on = ledger.suspended or ledger.stopped or ledger.parked or ledger.handles or ledger.held
     if not (state.status.final or waits_on) and ledger.wake_up is None:
         return [f"12: {state.status} and never looked at again"]
     return []
@@ -190,6 +201,18 @@ def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> I
     yield from _of_round(ledger, event)
 
 
+def _of_limits(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if not isinstance(event, e.CommandReleased | e.CommandWithdrawn):
+        return
+    line = ledger.step(event.step).lines[event.direction]
+    if not line.held or (event.round, event.attempt) != (len(line.rounds), len(line.rounds[-1].attempts)):
+        yield f"10: {event.step} {event.direction} is released or withdrawn, and was not held"
+    if isinstance(event, e.CommandReleased):
+        expected = "compensating" if event.direction is Direction.COMPENSATE else "running"
+        if ledger.status != expected or ledger.suspended:
+            yield f"8: {event.step} {event.direction} is released while {ledger.status}, or suspended"
+
+
 def _of_wait(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
     came = isinstance(event, e.EventReceived | e.EventPassedOver | e.EventTakenForAnswer)
     if came and event.cause in ledger.came:
@@ -219,7 +242,9 @@ def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent)
         return
     if ledger.step(pivot).done:
         yield f"5: it turns back after the pivot {pivot} is done"
-    elif ledger.step(pivot).forward.rounds and not ledger.step(pivot).rejected:
+    elif ledger.step(pivot).forward.rounds and not (
+        ledger.step(pivot).rejected or ledger.step(pivot).forward.unsent
+    ):
         yield f"5: it turns back while nobody knows whether the pivot {pivot} took effect"
 
 
@@ -252,7 +277,7 @@ def _of_round(ledger: Ledger, event: e.CommandRecorded) -> Iterator[str]:
 def _of_time(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
     if isinstance(event, e.CommandTimedOut):
         line = ledger.step(event.step).lines[event.direction]
-        if event.at < line.rounds[event.round - 1].attempts[event.attempt]:
+        if line.held or event.at < line.rounds[event.round - 1].attempts[event.attempt]:
             yield f"15: {event.step} timed out before its time"
     elif isinstance(event, e.CommandRecorded) and (event.attempt > 1 or event.round > 1):
         due = ledger.step(event.step).lines[event.direction].due

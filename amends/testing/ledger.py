@@ -35,6 +35,7 @@ class Round:
     attempts: dict[int, datetime]  # when each expires
     succeeded: bool = False
     rejected: bool = False
+    left: bool = False  # an attempt of it was sent
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Line:
     awaiting: tuple[int, int] | None = None  # round and attempt
     stopped: bool = False  # its timer was cancelled: a person must come
     anew: bool = False  # it waits for a declared delay to be asked in a new round
+    held: bool = False  # its latest attempt waits for the limits of its service
 
     def fork(self) -> Line:
         """The same, in objects of its own."""
@@ -56,6 +58,11 @@ class Line:
     def succeeded(self) -> bool:
         """Its latest round was answered so."""
         return bool(self.rounds) and self.rounds[-1].succeeded
+
+    @property
+    def unsent(self) -> bool:
+        """Nothing of its latest round ever left."""
+        return bool(self.rounds) and not self.rounds[-1].left
 
 
 @dataclass
@@ -102,7 +109,10 @@ class Step:
     @property
     def owes(self) -> bool:
         """It took effect, or may have: something that has a compensation must be compensated."""
-        return bool(self.forward.rounds) and (self.done or self.given_up) and not self.rejected
+        if not self.forward.rounds or self.rejected:
+            return False
+        ended = self.skipped or self.given_up
+        return (ended and not self.forward.unsent) or (self.done and not self.skipped)
 
     @property
     def settled(self) -> bool:
@@ -176,6 +186,11 @@ class Ledger:
     def stopped(self) -> bool:
         """An operator cancelled a timer that nothing has replaced."""
         return any(line.stopped for step in self.steps.values() for line in step.lines.values())
+
+    @property
+    def held(self) -> bool:
+        """A command waits for the limits of its service."""
+        return any(line.held for step in self.steps.values() for line in step.lines.values())
 
     def add(self, event: e.SagaEvent) -> None:
         """Take one more event into account."""
@@ -310,6 +325,10 @@ class Ledger:
         match event:
             case e.CommandRecorded():
                 self._recorded(event, step, line)
+            case e.CommandReleased():
+                self._sent(event, line)
+            case e.CommandWithdrawn():
+                line.held = False
             case e.CommandSucceeded() | e.CommandRejected():
                 self._definite(event, step, line)
             case e.CommandFailed() | e.CommandTimedOut():
@@ -329,11 +348,20 @@ class Ledger:
         if event.attempt == 1:
             line.rounds.append(Round(event.key, event.payload, event.subject, {}))
             step.reopened = step.reopened and event.direction is not Direction.COMPENSATE
-        line.rounds[-1].attempts[event.attempt] = event.expires
-        line.due, line.awaiting, line.stopped = event.expires, (event.round, event.attempt), False
-        line.anew = False
+        line.due, line.awaiting, line.stopped, line.anew = None, None, False, False
+        line.held = event.held
+        if event.held:
+            line.rounds[-1].attempts[event.attempt] = event.expires
+        else:
+            self._sent(event, line)
         if event.direction is Direction.CLOSE:
             step.forward.due = None
+
+    def _sent(self, event: e.CommandRecorded | e.CommandReleased, line: Line) -> None:
+        round_ = line.rounds[-1]
+        round_.attempts[event.attempt] = event.expires
+        round_.left, line.held = True, False
+        line.due, line.awaiting = event.expires, (event.round, event.attempt)
 
     def _definite(self, event: e.CommandSucceeded | e.CommandRejected, step: Step, line: Line) -> None:
         succeeded = isinstance(event, e.CommandSucceeded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from typing import Any, Protocol
@@ -135,12 +136,15 @@ class Gated:
         self._port = port
         self._name = name
         self._process = process
-        self._calls: dict[str, Callable[..., Awaitable[Any]]] = {}
+        self._calls: dict[str, Callable[..., Awaitable[Any]] | Gated] = {}
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        """The port's method of this name, which must be a coroutine function."""
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]] | Gated:
+        """The port's method of this name, which must be a coroutine function; or a port that is a part of it."""
         if name not in self._calls:
-            self._calls[name] = self._gated(f"{self._name}.{name}", getattr(self._port, name))
+            found = getattr(self._port, name)
+            label = f"{self._name}.{name}"
+            called = inspect.iscoroutinefunction(found)
+            self._calls[name] = self._gated(label, found) if called else Gated(found, label, self._process)
         return self._calls[name]
 
     def _gated(self, label: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from amends.domain import events as e
 from amends.domain.aggregate import SagaAggregate
-from amends.domain.decide import decide
+from amends.domain.decide import take_turn
 from amends.domain.definition import Definition
 from amends.domain.errors import ActionRefused
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Arrival, Cancel, Input, Migrate, Reply, Resume, Start, Suspend, Tick
+from amends.domain.inputs import Admit, Arrival, Cancel, Input, Migrate, Reply, Resume, Start, Suspend, Tick
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.saga import Saga, step
@@ -121,8 +121,14 @@ class Play:
     """One saga under a virtual clock. Commands are named `step`, `undo step` and `close step`."""
 
     def __init__(
-        self, saga: type[Saga[Any]] | Definition = Order, *, start: bool = True, **fields: Any
+        self,
+        saga: type[Saga[Any]] | Definition = Order,
+        *,
+        start: bool = True,
+        limited: Collection[str] = (),
+        **fields: Any,
     ) -> None:
+        self.limited = limited
         self.definition = saga if isinstance(saga, Definition) else saga.definition
         self.older: list[Definition] = []
         self.now = T0
@@ -162,15 +168,25 @@ class Play:
 
     def give(self, given: Input) -> Sequence[e.SagaEvent]:
         """Decide, append, check; then decide again, which must yield nothing."""
-        events = decide(self.definition, self.id, self.aggregate.state, given, self.now, "test")
+        events = self._decide(given)
         self.history += self.aggregate.append(events)
         self.inputs.append(given)
         self.check()
         if self.aggregate.state is not None:
-            repeated = decide(self.definition, self.id, self.aggregate.state, given, self.now, "test")
+            repeated = self._decide(given)
             # Without a delay, a retry falls due in the very instant of the failure.
             assert isinstance(given, Tick) or not repeated, f"14: applied twice: {repeated}"
         return events
+
+    def _decide(self, given: Input) -> Sequence[e.SagaEvent]:
+        state = self.aggregate.state
+        turn = take_turn(self.definition, self.id, state, given, self.now, "test", limited=self.limited)
+        return turn.events
+
+    def admit(self, command: str) -> Sequence[e.SagaEvent]:
+        """Its limits allow the latest attempt of this command to leave."""
+        event = [event for event in self.commands if name_of(event) == command][-1]
+        return self.give(Admit(event.command_id))
 
     def check(self) -> None:
         broken = invariants.of_history(self.definition, self.history, *self.older)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from amends.domain import events as e
 from amends.domain.definition import Definition
 from amends.domain.errors import ActionRefused
-from amends.domain.inputs import Action, Arrival, Input, Reply, Resume, Retry, Tick
+from amends.domain.inputs import Action, Admit, Arrival, Input, Reply, Resume, Retry, Tick
 from amends.domain.wire import Direction, Outcome
 from amends.testing import invariants
 from tests.domain.driver import SECOND, Play
@@ -52,11 +52,12 @@ def acts(*more: str) -> st.SearchStrategy[list[Act]]:
 class Network(Play):
     """A saga, its services, and a network between them that loses, repeats and reorders."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, *, limited: bool = False) -> None:
+        self.held: list[e.CommandRecorded] = []
         self.commands_out: list[e.CommandRecorded] = []
         self.replies_out: list[Reply] = []
         self.world = World()
-        super().__init__(definition)
+        super().__init__(definition, limited=("service",) if limited else ())
 
     def check(self) -> None:
         """After every decision: what of the invariants a later history would no longer show."""
@@ -71,10 +72,34 @@ class Network(Play):
 
     def give(self, given: Input) -> list[e.SagaEvent]:
         events = super().give(given)
-        self.commands_out += [event for event in events if isinstance(event, e.CommandRecorded)]
+        for event in events:
+            if isinstance(event, e.CommandRecorded):
+                (self.held if event.held else self.commands_out).append(event)
+            elif isinstance(event, e.CommandReleased | e.CommandWithdrawn):
+                [held] = [each for each in self.held if _place(each) == _place(event)]
+                self.held.remove(held)
+                self.commands_out += [held] if isinstance(event, e.CommandReleased) else []
         return list(events)
 
     def act(self, act: Act) -> None:
+        match act.kind:
+            case "command" | "reply" | "lose command" | "lose reply":
+                self._carry(act)
+            case "tick" if self.state.wake_up:
+                self.tick()
+            case "event":
+                self.tell(act.which, yes=act.behaviour == "do", again=act.again)
+            case "admit" if self.held:
+                self.give(Admit(self.held[act.which % len(self.held)].command_id))
+            case "wait":
+                self.wait(SECOND * act.which * 2)
+            case "crash":
+                self.decide_again(act.which)
+            case kind if kind in ACTIONS:
+                self.try_give(ACTIONS[kind](self, self.world, act.which))
+
+    def _carry(self, act: Act) -> None:
+        """Something happens to a message on its way."""
         match act.kind:
             case "command" if self.commands_out:
                 self.handle(self._take(self.commands_out, act), act.behaviour)
@@ -84,16 +109,8 @@ class Network(Play):
                 self.commands_out.pop(act.which % len(self.commands_out))
             case "lose reply" if self.replies_out:
                 self.replies_out.pop(act.which % len(self.replies_out))
-            case "tick" if self.state.wake_up:
-                self.tick()
-            case "event":
-                self.tell(act.which, yes=act.behaviour == "do", again=act.again)
-            case "wait":
-                self.wait(SECOND * act.which * 2)
-            case "crash":
-                self.decide_again(act.which)
-            case kind if kind in ACTIONS:
-                self.try_give(ACTIONS[kind](self, self.world, act.which))
+            case _:
+                pass
 
     def tell(self, which: int, *, yes: bool, again: bool = False) -> None:
         """An event comes that some step may wait for, now or later, or that nobody waits for."""
@@ -129,19 +146,24 @@ class Network(Play):
         for step in [step.name for step, _, line in self.state.active() if line.stopped]:
             self.give(Retry(f"retry-{step}", "nobody looks after it", step))
         for _ in range(400):
-            while self.commands_out or self.replies_out:
-                for command in self._drain(self.commands_out):
-                    self.handle(command, behaviour)
-                for reply in self._drain(self.replies_out):
-                    self.give(reply)
+            self._deliver_all(behaviour)
             for step in [step.name for step, _ in self.state.waits()] if behaviour == "do" else ():
                 self.arrive(Told(step=step))
-            if self.commands_out:
+            if self.commands_out or self.held:
                 continue
             if self.state.status.final or (self.parked and (behaviour != "do" or self.untrusted)):
                 return
             self.tick()
         raise AssertionError("\n".join(["neither settled nor parked", *self.told()]))
+
+    def _deliver_all(self, behaviour: Behaviour) -> None:
+        for held in list(self.held):
+            self.give(Admit(held.command_id))
+        while self.commands_out or self.replies_out:
+            for command in self._drain(self.commands_out):
+                self.handle(command, behaviour)
+            for reply in self._drain(self.replies_out):
+                self.give(reply)
 
     def _drain(self, messages: list[T]) -> list[T]:
         drained = list(messages)
@@ -159,6 +181,10 @@ class Network(Play):
         return lines or any(wait.parked for _, wait in self.state.waits())
 
 
+def _place(event: e.OfCommand) -> tuple[str, Direction, int, int]:
+    return event.step, event.direction, event.round, event.attempt
+
+
 def reply_to(command: e.CommandRecorded, outcome: Outcome) -> Reply:
     body = BODY if outcome is Outcome.SUCCEEDED else b""
     return Reply(f"{command.command_id}/{outcome}", command.command_id, outcome, body=body, reason="so it is")
@@ -171,8 +197,8 @@ _SETTINGS = settings(
 )
 
 
-def played(definition: Definition, happens: list[Act], behaviour: str) -> Network:
-    network = Network(definition)
+def played(definition: Definition, happens: list[Act], behaviour: str, *, limited: bool = False) -> Network:
+    network = Network(definition, limited=limited)
     for act in happens:
         network.act(act)
     network.calm(cast("Behaviour", behaviour))
@@ -198,6 +224,17 @@ def test_whatever_operators_do_every_saga_settles_or_is_parked(
     # What is heard too late, after an operator's last word, can only be flagged.
     last_word = network.status == "failed" or any(step.by_hand for step in network.state.steps.values())
     assert last_word or network.state.contradictions == 0, network.told()
+
+
+@_SETTINGS
+@given(definitions(), acts(*ACTIONS, *["admit"] * 8), st.sampled_from(["do", "do", "reject", "fail"]))
+def test_whatever_limits_hold_every_saga_settles_or_is_parked(
+    definition: Definition, happens: list[Act], behaviour: str
+) -> None:
+    network = played(definition, happens, behaviour, limited=True)
+    last_word = network.status == "failed" or any(step.by_hand for step in network.state.steps.values())
+    assert last_word or network.state.contradictions == 0, network.told()
+    assert not network.held
 
 
 @_SETTINGS

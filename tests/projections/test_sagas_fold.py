@@ -100,6 +100,7 @@ def facts(state: SagaState) -> dict[str, Any]:
         "parked": {step.name for step, _, line in active if line.parked},
         "errors": {line.error for _, _, line in active if line.error},
         "awaited": {(step.name, str(d)) for step, d, line in active if line.in_flight},
+        "held": {(step.name, str(d)) for step, d, line in active if line.held},
         "timers": sorted(timers(state)),
         "next due": state.wake_up,
         "stuck": not state.status.final,
@@ -109,7 +110,7 @@ def facts(state: SagaState) -> dict[str, Any]:
 def shown(row: dict[str, Any]) -> dict[str, Any]:
     """The same facts, by the row."""
     waits = json.loads(row["waits"])
-    lines = [each for each in waits if each["for"] in ("reply", "retry", "decision")]
+    lines = [each for each in waits if each["for"] in ("reply", "retry", "decision", "limits")]
     return {
         "status": row["statuses"],
         "deadline": moment(row["deadlines"]),
@@ -125,6 +126,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "parked": {each["step"] for each in lines if "parked" in each},
         "errors": {each["error"] for each in lines if "error" in each},
         "awaited": {(each["step"], each["direction"]) for each in lines if each["for"] == "reply"},
+        "held": {(each["step"], each["direction"]) for each in lines if each["for"] == "limits"},
         "timers": sorted(moment(each["due"]) for each in waits if "due" in each),
         "next due": moment(row["next_due"]),
         "stuck": row["stuck"] in REASONS,
@@ -132,9 +134,11 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(definition=definitions(), sequence=acts(*ACTIONS))
-def test_any_history_shows_what_the_domain_says(definition: Definition, sequence: list[Act]) -> None:
-    network = Network(definition)
+@given(definition=definitions(), sequence=acts(*ACTIONS, *["admit"] * 8), limited=st.booleans())
+def test_any_history_shows_what_the_domain_says(
+    definition: Definition, sequence: list[Act], limited: bool
+) -> None:
+    network = Network(definition, limited=limited)
     for act in sequence:
         network.act(act)
     row = row_of(Sagas().fold({}, read(network.history)))

@@ -42,8 +42,12 @@ def of(kind: type[e.SagaEvent], **more: Any) -> e.SagaEvent:
 
 VARIANTS: Final[dict[str, list[dict[str, Any]]]] = {
     "command.recorded": [
-        {"direction": d, "round": r, "attempt": a} for d in Direction for r, a in ((2, 1), (1, 3))
+        {"direction": d, "round": r, "attempt": a, "held": held}
+        for d in Direction
+        for r, a, held in ((2, 1, True), (1, 3, False))
     ],
+    "command.released": [{"direction": Direction.COMPENSATE, "attempt": 2}],
+    "command.withdrawn": [{"direction": Direction.CLOSE, "attempt": 2}],
     "command.succeeded": [{"direction": Direction.CLOSE, "round": 2, "attempt": 2}],
     "command.rejected": [{"direction": d, "code": "c", "reason": r} for d in Direction for r in ("", "no")]
     + [{"reason": "", "code": ""}],

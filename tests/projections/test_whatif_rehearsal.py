@@ -45,11 +45,11 @@ def assert_the_same(definition: AnyDefinition, history: list[Recorded]) -> None:
 
 
 @_SETTINGS
-@given(definitions(), acts(*ACTIONS))
+@given(definitions(), acts(*ACTIONS, *["admit"] * 8), st.booleans())
 def test_the_same_definition_records_the_same_whatever_happened(
-    definition: Definition, happens: list[Act]
+    definition: Definition, happens: list[Act], limited: bool
 ) -> None:
-    network = Network(definition)
+    network = Network(definition, limited=limited)
     for act in happens:
         network.act(act)
     assert_the_same(definition, network.history)

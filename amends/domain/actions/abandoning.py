@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from amends.domain import events as e
 from amends.domain.actions.refusing import name
 from amends.domain.errors import ActionRefused
+from amends.domain.holding import withdraw
 from amends.domain.inputs import Abandon
 from amends.domain.state import SagaState, StepState
 from amends.domain.turn import Turn
@@ -14,10 +15,15 @@ from amends.domain.wire import Direction
 
 
 def on_abandon(turn: Turn, abandon: Abandon) -> None:
-    """End it. It needs no definition, so that a saga can be ended whose code is nowhere."""
+    """End it. It needs no definition, so that a saga can be ended whose code is nowhere.
+
+    What is held is withdrawn: nothing of it happened.
+    """
     state = turn.state
     if state.status.final:
         raise ActionRefused(f"expected an unfinished saga to abandon; {name(state)} is {state.status}")
+    withdraw(turn, everything=True)
+    state = turn.state
     turn.record(
         e.SagaFailed,
         reason=abandon.reason,
@@ -41,7 +47,7 @@ def _unresolved(state: SagaState) -> Iterator[e.UnresolvedKey]:
             continue
         for direction in (Direction.FORWARD, Direction.COMPENSATE):
             round_ = step.line(direction).open
-            if round_ is not None:
+            if round_ is not None and not step.line(direction).unsent:
                 yield e.UnresolvedKey(step=step.name, direction=direction, key=round_.key)
 
 

@@ -44,13 +44,18 @@ def _lines(turn: Turn, step: str) -> list[tuple[str, Direction]]:
     return [
         (known.name, direction)
         for known, direction, line in turn.state.active()
-        if line.rounds and (known.name == step if step else line.retry is not None)
+        if line.rounds and not line.held and (known.name == step if step else line.retry is not None)
     ]
 
 
 def _nothing(turn: Turn, step: str) -> str:
     if step:
         step_of(turn, step)
+        if any(known.name == step and line.held for known, _, line in turn.state.active()):
+            return (
+                f"the command of step {step!r} of {name(turn.state)} is held by the limits of its service, and leaves "
+                "as soon as they allow; `amends limits` tells what holds it"
+            )
         return f"nothing is asked for step {step!r} of {name(turn.state)} that could be asked again"
     return (
         f"nothing of {name(turn.state)} waits to be tried again; "

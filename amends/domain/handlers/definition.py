@@ -57,6 +57,7 @@ class ManagerDefinition:
     on_rejected: Mapping[str, Handle]
     on_timeout: Mapping[str, Handle]
     view: Callable[[SagaState], Any]
+    limit: int | None = None
 
     events: Mapping[str, type[Event]] = field(init=False)
     """What it hears of, by subject; an answer that names no event comes on `<service>.<action>.done`."""

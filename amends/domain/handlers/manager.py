@@ -18,6 +18,7 @@ from amends.domain.handlers.actions import Action
 from amends.domain.handlers.checking import check
 from amends.domain.handlers.definition import Handle, ManagerDefinition
 from amends.domain.handlers.rejection import Rejection
+from amends.domain.limits import checked_limit
 from amends.domain.messages import Command, Event
 from amends.domain.policy import LONGEST
 from amends.domain.state import SagaState
@@ -136,7 +137,8 @@ class ProcessManager(Generic[M], metaclass=_ManagerClass):
     """A process manager with a state `M`, a Pydantic model whose fields all have defaults.
 
     `sends` and `publishes` are the commands, compensations included, and the events that its handlers may send and
-    publish. `deadline` limits the whole saga. Handlers are pure (no I/O, no clock, no dice): they change
+    publish. `deadline` limits the whole saga. `limit` is how many run at once, None: any number; it may be changed
+    without a new version. Handlers are pure (no I/O, no clock, no dice): they change
     `self.state` and yield what is to be done. Both are recorded, so replay never calls them.
     Raises `DefinitionError` when the class is made, where anything about it cannot work.
     """
@@ -153,6 +155,7 @@ class ProcessManager(Generic[M], metaclass=_ManagerClass):
         sends: Sequence[type[Command[Any]]] = (),
         publishes: Sequence[type[Event]] = (),
         deadline: timedelta | None = None,
+        limit: int | None = None,
         **kw: Any,
     ) -> None:
         super().__init_subclass__(**kw)
@@ -173,6 +176,7 @@ class ProcessManager(Generic[M], metaclass=_ManagerClass):
             on_rejected=_handles(calls, "rejected"),
             on_timeout=_handles(calls, "timeout"),
             view=cls._view,
+            limit=checked_limit(name, limit),
         )
         check(cls.definition, sends, publishes)
 

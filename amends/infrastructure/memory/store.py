@@ -15,6 +15,7 @@ from amends.domain.history import Recorded, read, readable_topics
 from amends.domain.state import Status
 from amends.infrastructure.broker import Mark
 from amends.infrastructure.memory.jobs import MemoryJobs
+from amends.infrastructure.memory.limits import MemoryLimits
 from amends.infrastructure.memory.workers import MemoryWorkers
 from amends.infrastructure.ports import (
     Clock,
@@ -81,6 +82,7 @@ class MemoryStore:
         self._shapes: dict[tuple[str, int], JsonObject] = {}
         self.workers = MemoryWorkers(clock, self._read_by, self._held.values)
         self.jobs = MemoryJobs(clock, self._rows)
+        self.limits = MemoryLimits(clock, self._is_quarantined)
 
     async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         aggregates: dict[UUID, SagaAggregate] = {}
@@ -120,6 +122,7 @@ class MemoryStore:
             self._quarantine(saga_id, storable(error), commit.held)
         for saga_id, topic in commit.ahead.items():
             self._sagas[saga_id].unreadable |= {topic}
+        self.limits.save(each for each in commit.limited if each.saga_id not in conflicts)
         await self.published(commit.published)
         return conflicts
 

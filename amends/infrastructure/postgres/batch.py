@@ -14,6 +14,7 @@ from pydantic_core import to_json
 
 from amends.domain.correlation import LearntKey
 from amends.domain.history import Recorded
+from amends.infrastructure.limits import LimitedSaga
 from amends.infrastructure.ports import (
     Commit,
     DeadLetter,
@@ -111,6 +112,9 @@ class Batch:
             yield "save_held", _held(commit.held)
         if commit.unclaimed:
             yield "save_unclaimed", _unclaimed(commit.unclaimed)
+        if limited := [each for each in commit.limited if each.saga_id not in self.conflicts]:
+            yield "end_limited", _ended(limited)
+            yield "save_limited", _limited(limited)
         if commit.quarantined:
             yield "quarantine", _quarantined(commit)
         if commit.ahead:
@@ -119,7 +123,8 @@ class Batch:
 
 def _is_unusual(commit: Commit) -> bool:
     seldom = (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed)
-    return any((*seldom, commit.quarantined, commit.ahead, commit.released))
+    limits = (commit.limited, commit.slots)
+    return any((*seldom, *limits, commit.quarantined, commit.ahead, commit.released))
 
 
 def _rows(rows: Sequence[SagaRow]) -> Columns:
@@ -222,6 +227,28 @@ def _unclaimed(unclaimed: Sequence[Unclaimed]) -> Columns:
         "subjects": [storable(each.subject) for each in latest],
         "keys": [storable(each.key) for each in latest],
         "became": [each.became for each in latest],
+    }
+
+
+def _ended(limited: Sequence[LimitedSaga]) -> Columns:
+    return {
+        "saga_ids": [each.saga_id for each in limited],
+        "command_ids": [command.command_id for each in limited for command in each.commands],
+        "ended": [command_id for each in limited for command_id in each.failed],
+        "failed": [failed for each in limited for failed in each.failed.values()],
+    }
+
+
+def _limited(limited: Sequence[LimitedSaga]) -> Columns:
+    pairs = [(saga, command) for saga in limited for command in saga.commands]
+    return {
+        "command_ids": [command.command_id for _, command in pairs],
+        "participants": [command.participant for _, command in pairs],
+        "command_sagas": [saga.saga_id for saga, _ in pairs],
+        "backwards": [command.backwards for _, command in pairs],
+        "suspended": [saga.suspended for saga, _ in pairs],
+        "since": [command.since for _, command in pairs],
+        "expires": [command.expires for _, command in pairs],
     }
 
 

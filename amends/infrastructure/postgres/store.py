@@ -35,6 +35,7 @@ from amends.infrastructure.postgres.application import SagaApplication
 from amends.infrastructure.postgres.batch import QUERIES, Batch, as_stored, columns_of
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
 from amends.infrastructure.postgres.jobs import PostgresJobs
+from amends.infrastructure.postgres.limits import PostgresLimits
 from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.migrate import migrate
@@ -60,7 +61,7 @@ async def migrate_store(database_url: str, namespace: str) -> None:
 
 class PostgresStore:
     """The `Store` port on PostgreSQL, one schema for each namespace; `marks` is the `MarkStore`,
-    `workers` the `Workers` and `jobs` the `Jobs` beside it.
+    `workers` the `Workers`, `jobs` the `Jobs` and `limits` the `Limits` beside it.
 
     A commit whose connection broke may have happened. It is tried again, and then the rows are no longer as
     it expected, so it shows as a conflict and doubles nothing: load those sagas again and decide again.
@@ -73,6 +74,7 @@ class PostgresStore:
         self.marks = marks
         self.workers = PostgresWorkers(link, schema)
         self.jobs = PostgresJobs(link, schema)
+        self.limits = PostgresLimits(application.datastore, patience, schema)
         self._patience = patience
         self._schema = schema
 

@@ -103,6 +103,14 @@ def _recorded(saga: Saga, event: JsonObject) -> None:
         forget(step, "owed")
 
 
+def _released(saga: Saga, event: JsonObject) -> None:
+    lines.release(_line(_step(saga, event), event), event)
+
+
+def _withdrawn(saga: Saga, event: JsonObject) -> None:
+    lines.withdraw(_line(_step(saga, event), event))
+
+
 def _succeeded(saga: Saga, event: JsonObject) -> None:
     step = _step(saga, event)
     line = _line(step, event)
@@ -328,6 +336,8 @@ _EVOLVE: Final[dict[str, Callable[[Saga, JsonObject], None]]] = {
     "wait.timed-out": _wait_timed_out,
     "wait.parked": _wait_parked,
     "command.recorded": _recorded,
+    "command.released": _released,
+    "command.withdrawn": _withdrawn,
     "command.succeeded": _succeeded,
     "command.rejected": _rejected,
     "command.failed": _failed,

@@ -12,6 +12,7 @@ FORWARD, COMPENSATE, CLOSE = (str(each) for each in Direction)
 SUCCEEDED, REJECTED = str(Outcome.SUCCEEDED), str(Outcome.REJECTED)
 
 _TIMER = ("moved", "stopped")
+_IDLE = {"retry", "answered", "held"}
 
 
 def record(line: JsonObject, event: JsonObject) -> None:
@@ -26,6 +27,24 @@ def record(line: JsonObject, event: JsonObject) -> None:
     line["sent"] = line.get("sent", 0) + 1
     line["since"], line["expires"] = event["at"], event["expires"]
     forget(line, "retry", "answered", *_TIMER)
+    if event.get("held"):
+        line["held"] = True
+        if event.get("payload") is not None:
+            line["unsent"] = True
+    else:
+        forget(line, "held", "unsent")
+
+
+def release(line: JsonObject, event: JsonObject) -> None:
+    """The latest attempt, which was held, leaves."""
+    line["since"], line["expires"] = event["at"], event["expires"]
+    forget(line, "held", "unsent")
+
+
+def withdraw(line: JsonObject) -> None:
+    """The latest attempt, which was held, never leaves."""
+    forget(line, "held")
+    line["answered"] = True
 
 
 def answer(line: JsonObject, event: JsonObject, outcome: str, *, decides: bool = True) -> None:
@@ -65,7 +84,7 @@ def is_open(line: JsonObject) -> bool:
 
 def in_flight(line: JsonObject) -> bool:
     """An answer is awaited."""
-    return is_open(line) and "retry" not in line and "answered" not in line
+    return is_open(line) and not line.keys() & _IDLE
 
 
 def due(line: JsonObject) -> str | None:
@@ -107,4 +126,5 @@ def may_have_happened(step: JsonObject) -> bool:
     if "round" not in forward:
         return False
     ended = "skipped" in step or bool(step.get("given_up"))
-    return "succeeded" in step or "happened_late" in step or (ended and forward.get("answer") != REJECTED)
+    never = forward.get("answer") == REJECTED or "unsent" in forward
+    return "succeeded" in step or "happened_late" in step or (ended and not never)

@@ -121,9 +121,8 @@ def _waits(saga: JsonObject) -> Iterator[JsonObject]:
 
 
 def _line(step: str, direction: str, line: JsonObject) -> JsonObject:
-    kind = "reply" if lines.in_flight(line) else "retry" if "retry" in line else "decision"
     return _entry(
-        kind,
+        _kind(line),
         step,
         direction,
         since=line["since"],
@@ -135,6 +134,12 @@ def _line(step: str, direction: str, line: JsonObject) -> JsonObject:
         stopped=line.get("stopped", ""),
         error=line.get("error", ""),
     )
+
+
+def _kind(line: JsonObject) -> str:
+    if "held" in line:
+        return "limits"
+    return "reply" if lines.in_flight(line) else "retry" if "retry" in line else "decision"
 
 
 def _event(step: str, wait: JsonObject) -> JsonObject:
@@ -182,6 +187,8 @@ def _oldest(waits: list[JsonObject], since: str) -> JsonObject:
 
 
 def _waiting(wait: JsonObject) -> str:
+    if wait["for"] == "limits":
+        return LIMITS
     if wait["for"] == "event" or (wait["for"] == "retry" and "stopped" in wait):
         return WAITING
     return AWAITING_REPLY if wait["for"] == "reply" else RETRYING

@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     ASKED = "asked"
     DELAY = "delay"
+    HELD = "held"
     WAIT = "wait"
     SUSPENDED = "suspended"
 

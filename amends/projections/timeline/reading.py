@@ -72,11 +72,25 @@ def _resumed(made: Chart, event: e.SagaResumed) -> None:
 
 def _asked(made: Chart, event: e.CommandRecorded) -> None:
     lane = made.lane(event.step, event.direction)
+    if event.held:
+        lane.open(Bar(Kind.HELD, event.at))
+    else:
+        _sent(made, event)
+    if event.direction is Direction.CLOSE:
+        made.lane(event.step).note("nobody knew whether it happened, so its service was asked to close it")
+
+
+def _sent(made: Chart, event: e.CommandRecorded | e.CommandReleased) -> None:
+    lane = made.lane(event.step, event.direction)
     bar = Bar(Kind.ASKED, event.at, number=len(lane.attempts) + 1)
     lane.attempts[event.round, event.attempt] = bar
     lane.open(bar)
-    if event.direction is Direction.CLOSE:
-        made.lane(event.step).note("nobody knew whether it happened, so its service was asked to close it")
+
+
+def _withdrawn(made: Chart, event: e.CommandWithdrawn) -> None:
+    lane = made.lane(event.step, event.direction)
+    lane.close(event.at)
+    lane.note("held by limits until nobody wanted it, and never sent")
 
 
 def _answered(sign: Sign) -> Callable[[Chart, Any], None]:
@@ -223,6 +237,8 @@ DRAW: Final[dict[type[e.SagaEvent], Callable[[Chart, Any], None]]] = {
     e.StepGivenUp: _given_up,
     e.CompensationPassedOver: _passed_over,
     e.CommandRecorded: _asked,
+    e.CommandReleased: _sent,
+    e.CommandWithdrawn: _withdrawn,
     e.CommandSucceeded: _answered(Sign.SUCCEEDED),
     e.CommandRejected: _answered(Sign.REJECTED),
     e.CommandFailed: _answered(Sign.FAILED),

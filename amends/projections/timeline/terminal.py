@@ -29,6 +29,7 @@ SIGNS: Final[Mapping[Sign, str]] = {
 LINES: Final[Mapping[Kind, str]] = {
     Kind.ASKED: "━",
     Kind.DELAY: "┄",
+    Kind.HELD: "╌",
     Kind.WAIT: "═",
     Kind.SUSPENDED: "░",
 }
@@ -37,6 +38,7 @@ LINES: Final[Mapping[Kind, str]] = {
 _WORDS: Final[Mapping[Kind, str]] = {
     Kind.ASKED: "asked, answer awaited",
     Kind.DELAY: "until the next attempt",
+    Kind.HELD: "held by limits",
     Kind.WAIT: "waiting for an event",
     Kind.SUSPENDED: "suspended",
 }

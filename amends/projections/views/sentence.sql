@@ -69,6 +69,7 @@ RETURN (
         WHEN 'wait.timed-out' THEN step || ' waited in vain: nothing came in time'
         WHEN 'wait.parked' THEN concat(step, ' needs a person (', reason, '); it waits on')
         WHEN 'command.recorded' THEN concat(
+            CASE e ->> 'held' WHEN 'true' THEN 'will have ' END,
             'asked ', split_part(subject, '.', 1),
             CASE direction
                 WHEN 'close' THEN concat(
@@ -79,8 +80,13 @@ RETURN (
                     ' (', substr(subject, strpos(subject, '.') + 1), ')'
                 )
             END,
-            attempt
+            attempt,
+            CASE e ->> 'held'
+                WHEN 'true' THEN concat(': held until the limits of ', split_part(subject, '.', 1), ' allow it')
+            END
         )
+        WHEN 'command.released' THEN concat('the limits allow ', what, attempt, ': it was sent')
+        WHEN 'command.withdrawn' THEN concat(what, attempt, ' is wanted no longer, and was never sent')
         WHEN 'command.succeeded' THEN concat(what, ' succeeded', attempt)
         WHEN 'command.rejected' THEN CASE direction
             WHEN 'close' THEN concat(step, ' did not happen, and no longer can: ', why)

@@ -17,6 +17,7 @@ from amends.domain.history import Recorded
 from amends.domain.inputs import (
     Abandon,
     Action,
+    Admit,
     Arrival,
     Cancel,
     Input,
@@ -77,11 +78,14 @@ def _told(history: Sequence[Recorded]) -> Iterator[Told]:
 
 
 def _input(events: Sequence[e.SagaEvent], before: SagaState | None, after: SagaState) -> Input | None:
-    first = events[0]
+    # What an abandoned saga withdraws is recorded before its end.
+    first = next((event for event in events if not isinstance(event, e.CommandWithdrawn)), events[0])
     if isinstance(first, e.SagaStarted):
         return _start(first, after)
     if type(first) in _OUTCOMES:
         return _reply(first, before, events)
+    if isinstance(first, e.CommandReleased):
+        return Admit(_answered(before, first), first.cause, trace=first.trace)
     if isinstance(first, e.OperatorAction):
         make = _ACTIONS.get(type(first))
         return make(first, events) if make else None

@@ -18,6 +18,7 @@ from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.history import Recorded
 from amends.domain.inputs import Arrival, Input, Reply, Start, Tick
 from amends.domain.state import SagaState
+from amends.domain.wire import service
 from amends.projections.whatif.inputs import Told, told
 
 
@@ -62,6 +63,9 @@ class _Rehearsal:
         self._id = history[0].originator_id
         self._end = len(history)
         self._sent = {event.command_id: event.at for event in events if isinstance(event, e.CommandRecorded)}
+        self._limited = {
+            service(event.subject) for event in events if isinstance(event, e.CommandRecorded) and event.held
+        }
         self._waited = {event.step for event in events if isinstance(event, e.WaitStarted)}
         self._over = history_is_over(events)
         self._refused = _clashes(events)
@@ -121,6 +125,7 @@ class _Rehearsal:
                 coming.at,
                 coming.by,
                 self._refused,
+                self._limited,
             )
         except ActionRefused as error:
             self._trouble("refused", coming, str(error))
@@ -167,7 +172,7 @@ class _Rehearsal:
         asked = [
             step.name
             for step, _, line in state.active()
-            if line.in_flight is not None and line.in_flight.command_id not in self._sent
+            if (attempt := line.in_flight or line.held) and attempt.command_id not in self._sent
         ]
         return (*asked, *(step.name for step, _ in state.waits() if step.name not in self._waited))
 

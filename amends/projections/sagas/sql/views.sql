@@ -139,7 +139,7 @@ SELECT
             WHEN for_event THEN format('amends skip %s %s --reason "nothing comes"', saga_id, step)
             ELSE format('amends retry %s %s --reason "try again"', saga_id, step)
         END
-        WHEN 'limits' THEN format('amends show %s', saga_id)
+        WHEN 'limits' THEN 'amends limits'
         ELSE format('amends retry %s %s --reason "try again"', saga_id, step)
     END AS help,
     behind

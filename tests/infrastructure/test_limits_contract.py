@@ -1,0 +1,245 @@
+"""What is counted for limits, in memory and in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from amends.domain.aggregate import SagaAggregate
+from amends.domain.limits import Breaker, Limit
+from amends.infrastructure.limits import LimitedCommand, LimitedSaga
+from amends.infrastructure.memory.store import MemoryStore
+from amends.infrastructure.postgres.store import PostgresStore, migrate_store
+from tests.conftest import DatabaseFrom
+from tests.infrastructure.store_data import HOUR, NOW, batch, new, skipped, started
+
+AnyStore = MemoryStore | PostgresStore
+PAUSE = timedelta(milliseconds=50)
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def store(request: pytest.FixtureRequest, database_from: DatabaseFrom) -> AsyncIterator[AnyStore]:
+    if request.param == "memory":
+        yield MemoryStore(SystemClock())
+        return
+    url = await database_from("store", lambda url: migrate_store(url, "test"))
+    async with PostgresStore.open(url, "test") as opened:
+        yield opened
+
+
+def command(participant: str = "inventory", *, out: bool = False, backwards: bool = False) -> LimitedCommand:
+    expires = datetime.now(UTC) + HOUR if out else None
+    return LimitedCommand(uuid4(), participant, backwards, NOW, expires)
+
+
+async def held(store: AnyStore, *commands: LimitedCommand, suspended: bool = False) -> SagaAggregate:
+    """A new saga that holds these commands."""
+    saga = started()
+    limited = LimitedSaga(saga.id, commands, {}, suspended)
+    assert not await store.commit(replace(new(saga), limited=[limited]))
+    return saga
+
+
+async def become(
+    store: AnyStore,
+    saga: SagaAggregate,
+    *commands: LimitedCommand,
+    failed: dict[UUID, bool] | None = None,
+    suspended: bool = False,
+) -> None:
+    """The saga goes on, and these of its commands are held or out."""
+    version = saga.version
+    saga.append([skipped()])
+    limited = LimitedSaga(saga.id, commands, failed or {}, suspended)
+    assert not await store.commit(replace(batch((saga, version)), limited=[limited]))
+
+
+async def let_go(store: AnyStore, count: int = 100, participant: str = "inventory") -> Sequence[UUID]:
+    """The commands that may leave."""
+    return [command for _, command in (await store.limits.release(participant, count)).commands]
+
+
+def released(each: LimitedCommand) -> LimitedCommand:
+    return replace(each, expires=datetime.now(UTC) + HOUR)
+
+
+async def test_how_many_commands_are_outstanding(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=2)], {}, anew=True)
+    one, two, three = command(), command(), command()
+    sagas = [await held(store, each) for each in (one, two, three)]
+    assert await let_go(store) == [one.command_id, two.command_id]
+    await become(store, sagas[0], released(one))
+    await become(store, sagas[1], released(two))
+    assert await let_go(store) == []
+    await become(store, sagas[1], failed={two.command_id: False})
+    assert await let_go(store) == [three.command_id]
+    [status] = (await store.limits.status()).participants
+    assert (status.outstanding, status.held) == (2, 0)
+
+
+async def test_how_many_commands_leave_in_a_second(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", per_second=3)], {}, anew=True)
+    saga = await held(store, *(command() for _ in range(5)))
+    releases = await store.limits.release("inventory", 100)
+    assert [saga_id for saga_id, _ in releases.commands] == [saga.id] * 3
+    assert releases.again is not None
+    now = (await store.load([])).now
+    assert now < releases.again <= now + timedelta(seconds=1)
+    assert await let_go(store) == []
+
+
+async def test_an_answer_out_of_a_commit_that_lost_counts_for_nothing(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=1)], {}, anew=True)
+    one, two = command(), command()
+    saga = await held(store, one)
+    await held(store, two)
+    await let_go(store)
+    stale = SagaAggregate(saga.id)
+    stale.load(await store.history(saga.id))
+    await become(store, saga, released(one))
+    stale.append([skipped()])
+    ended = LimitedSaga(saga.id, (), {one.command_id: False}, suspended=False)
+    assert await store.commit(replace(batch((stale, 1)), limited=[ended])) == {saga.id}
+    assert await let_go(store) == []
+
+
+async def test_the_circuit_breaker_opens_on_a_rate_of_failures_and_probes_before_it_closes(
+    store: AnyStore,
+) -> None:
+    breaker = Breaker(failure_rate=0.5, outcomes=2, pause=PAUSE, probes=1)
+    await store.limits.declare([Limit("inventory", breaker=breaker)], {}, anew=True)
+    one, two, three, four = (command() for _ in range(4))
+    saga = await held(store, one, two)
+    await let_go(store)
+    await become(store, saga, failed={one.command_id: True, two.command_id: False})
+    await become(store, saga, three, four)
+    releases = await store.limits.release("inventory", 100)
+    assert (releases.commands, await gate(store)) == ([], "open")
+    assert releases.again is not None
+    while (await store.load([])).now < releases.again:
+        pass  # the store's own clock: the pause is short
+    assert await let_go(store) == [three.command_id]
+    assert await gate(store) == "half-open"
+    await become(store, saga, four, failed={three.command_id: False})
+    assert await let_go(store) == [four.command_id]
+    assert await gate(store) == "closed"
+
+
+async def gate(store: AnyStore) -> str:
+    [status] = (await store.limits.status()).participants
+    return status.gate.state
+
+
+async def test_what_goes_back_goes_first_then_the_oldest(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=10)], {}, anew=True)
+    one, two, back = command(), command(), command(backwards=True)
+    for each in (one, two, back):
+        await held(store, each)
+    assert await let_go(store) == [back.command_id, one.command_id, two.command_id]
+
+
+async def test_a_release_that_nobody_recorded_is_made_again_after_its_lease(
+    store: AnyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for home in ("memory", "postgres"):
+        monkeypatch.setattr(f"amends.infrastructure.{home}.limits.LEASE", timedelta(0))
+    await store.limits.declare([Limit("inventory", outstanding=1)], {}, anew=True)
+    one = command()
+    saga = await held(store, one)
+    assert await let_go(store) == [one.command_id]
+    assert await let_go(store) == [one.command_id]
+    await become(store, saga, released(one))
+    assert await let_go(store) == []
+
+
+async def test_a_release_is_not_made_twice_during_its_lease(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=5)], {}, anew=True)
+    await held(store, command())
+    assert len(await let_go(store)) == 1
+    assert await let_go(store) == []
+
+
+async def test_what_is_withdrawn_never_leaves(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=1)], {}, anew=True)
+    one = command()
+    saga = await held(store, one)
+    await become(store, saga)
+    assert await let_go(store) == []
+
+
+async def test_nothing_of_a_suspended_saga_leaves_until_it_is_resumed(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=1)], {}, anew=True)
+    one = command()
+    saga = await held(store, one, suspended=True)
+    assert await let_go(store) == []
+    await become(store, saga, one)
+    assert await let_go(store) == [one.command_id]
+
+
+async def test_nothing_of_a_saga_in_quarantine_leaves_until_it_is_released(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=1)], {}, anew=True)
+    one = command()
+    saga = await held(store, one)
+    await store.commit(replace(new(), quarantined={saga.id: "a bug"}))
+    assert await let_go(store) == []
+    await store.release([saga.id])
+    assert await let_go(store) == [one.command_id]
+
+
+async def test_a_command_that_nobody_waits_for_any_more_is_not_outstanding(store: AnyStore) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=1)], {}, anew=True)
+    one, two = command(), command()
+    saga = await held(store, one)
+    await held(store, two)
+    await let_go(store)
+    await become(store, saga, replace(one, expires=NOW))
+    assert await let_go(store) == []
+    await become(store, saga, replace(one, expires=NOW - HOUR))
+    assert await let_go(store) == [two.command_id]
+
+
+async def test_participants_have_limits_of_their_own(store: AnyStore) -> None:
+    limits = [Limit("inventory", outstanding=1), Limit("payments", outstanding=1)]
+    await store.limits.declare(limits, {}, anew=True)
+    await held(store, command(), command(), command("payments"))
+    assert len(await let_go(store)) == 1
+    assert len(await let_go(store, participant="payments")) == 1
+    assert await let_go(store, participant="shipping") == []
+
+
+async def test_the_last_worker_that_starts_decides_the_limits(store: AnyStore) -> None:
+    few, many = Limit("inventory", outstanding=1), Limit("inventory", outstanding=9)
+    await store.limits.declare([few], {"order": 1}, anew=True)
+    await store.limits.declare([many], {"order": 2}, anew=True)
+    await store.limits.declare([few], {"order": 1}, anew=False)
+    status = await store.limits.status()
+    assert [each.limit for each in status.participants] == [many]
+    assert [each.at_once for each in status.types] == [2]
+
+
+async def test_a_limit_that_no_worker_has_any_more_holds_nothing(
+    store: AnyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.limits.declare([Limit("inventory", outstanding=1)], {"order": 5}, anew=True)
+    await held(store, command(), command())
+    assert (await store.limits.in_force()).participants == {"inventory"}
+    assert (await store.limits.in_force()).types == {"order"}
+    for home in ("memory", "postgres"):
+        monkeypatch.setattr(f"amends.infrastructure.{home}.limits.IN_FORCE", timedelta(0))
+    in_force = await store.limits.in_force()
+    assert not in_force.participants
+    assert not in_force.types
+    assert in_force.known == {"inventory"}
+    assert len(await let_go(store)) == 2
