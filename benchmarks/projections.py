@@ -31,7 +31,7 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import migrate_store
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.installing import prepare
-from amends.projections.runner import Runner
+from amends.projections.runner import LARGE_BATCH, Runner
 from benchmarks.orders import light, program
 
 NAMESPACE = "bench"
@@ -99,7 +99,7 @@ async def fill(url: str, count: int) -> int:
 
 async def build(url: str, name: str) -> None:
     """What runs in the process that is measured."""
-    await Runner(url, name).rebuild([each.name for each in PROJECTIONS])
+    await Runner(url, name, batch_size=LARGE_BATCH).rebuild([each.name for each in PROJECTIONS])
     used = resource.getrusage(resource.RUSAGE_SELF)
     print(used.ru_maxrss / MEGABYTE, used.ru_utime + used.ru_stime)
 

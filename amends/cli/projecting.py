@@ -22,7 +22,7 @@ from amends.infrastructure.metrics import collecting, serving
 from amends.infrastructure.postgres.gauges import ViewGauges
 from amends.infrastructure.settings import Settings
 from amends.projections.catalogue import PROJECTIONS
-from amends.projections.runner import Runner
+from amends.projections.runner import LARGE_BATCH, Runner
 from amends.projections.session import Progress as Built
 from amends.projections.status import statuses
 
@@ -106,7 +106,8 @@ async def _rebuild(names: list[str]) -> None:
             shown.update(task, completed=built.done, total=built.done + built.left, rate=_rate(built))
 
         async with Servers(settings) as servers:
-            await Runner(servers.database_url, settings.namespace).rebuild(names, tell)
+            runner = Runner(servers.database_url, settings.namespace, batch_size=LARGE_BATCH)
+            await runner.rebuild(names, tell)
     out.print(f"rebuilt: {', '.join(names)}")
 
 

@@ -33,6 +33,10 @@ _PAUSE: Final = 1.0
 """Seconds to wait for a database that is away, or refuses."""
 
 
+LARGE_BATCH: Final = 10_000
+"""Events that a process takes in at once that does nothing else: beside a worker it would hold up the sagas."""
+
+
 class UnknownProjection(AmendsError):
     """There is no projection of this name."""
 
@@ -51,7 +55,7 @@ class Runner:
         namespace: str,
         projections: Sequence[Projection] = PROJECTIONS,
         *,
-        batch_size: int = 10_000,
+        batch_size: int = 1000,
         probe: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._database_url = database_url

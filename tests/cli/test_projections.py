@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.cli.conftest import Shell
+from time import monotonic
+
+from tests.cli.conftest import WITHIN, Shell
 
 
 def test_up_keeps_the_views_up_to_date(shell: Shell) -> None:
@@ -34,5 +36,10 @@ def test_a_projection_that_there_is_not(bare: Shell) -> None:
 
 
 def test_the_projections_on_their_own(bare: Shell) -> None:
+    nobody = "nobody feeds it: amends projections run"
+    assert nobody in bare.amends("projections", "status").words
     with bare.running("projections", "run"):
         assert {each["behind"] for each in bare.amends("projections", "status", "--json").json} == {0}
+        until = monotonic() + WITHIN
+        while nobody in bare.amends("projections", "status").words:
+            assert monotonic() < until

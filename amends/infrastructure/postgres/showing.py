@@ -21,6 +21,7 @@ class Showing:
 
     def __init__(self, link: Link, namespace: str) -> None:
         self._link = link
+        self._namespace = namespace
         self._shows = fill(QUERIES, "shows", schema=namespace)
         self._status = fill(QUERIES, "status", views=views(namespace))
 
@@ -43,5 +44,5 @@ class Showing:
 
     async def _read_status(self, connection: AsyncConnection) -> list[dict[str, Any]]:
         async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(self._status)
+            await cursor.execute(self._status, {"schema": self._namespace})
             return await cursor.fetchall()

@@ -7,16 +7,7 @@ SELECT
     head.position - each.position AS behind, next.recorded_at AS behind_since, each.events,
     each.events / nullif(extract(epoch FROM each.busy), 0) AS events_per_second,
     CASE WHEN each.events > 0 THEN (head.position - each.position) * (each.busy / each.events) END AS time_left,
-    each.error, each.begun_at,
-    EXISTS (
-        SELECT FROM pg_locks AS lock, pg_class AS known, pg_namespace AS space
-        WHERE known.oid = each.tableoid AND space.oid = known.relnamespace AND lock.locktype = 'advisory'
-            AND lock.granted AND lock.objsubid = 1
-            AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            AND (lock.classid::bigint << 32 | lock.objid::bigint) = hashtextextended(
-                format('amends projection %s %s %s', space.nspname, each.name, each.copy), 0
-            )
-    ) AS fed
+    each.error, each.begun_at
 FROM {schema}.projections AS each
 CROSS JOIN (SELECT coalesce(max(notification_id), 0) AS position FROM {schema}.events) AS head
 LEFT JOIN LATERAL (
