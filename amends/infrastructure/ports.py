@@ -239,6 +239,10 @@ class KeysTaken(AmendsError):
         self.claims = frozenset(claims)
 
 
+class CommitRefused(AmendsError):
+    """The database will never take something of a commit, whatever is tried; nothing of it was saved."""
+
+
 class Store(Protocol):
     """Histories, and what must be committed together with them. Waits while the database is away.
 
@@ -262,7 +266,7 @@ class Store(Protocol):
         """Save all of it in one transaction, except the sagas that another worker was quicker with.
 
         Those are returned, and nothing of theirs (events, row, outbox) was saved; decide them again.
-        Raises `KeysTaken`.
+        Raises `KeysTaken`, and `CommitRefused`.
         """
         ...
 

@@ -10,7 +10,7 @@ from amends.domain.correlation import LearntKey
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Abandon, Action, Migrate, Release
 from amends.infrastructure.broker import PublishFailed
-from amends.infrastructure.ports import Commit, KeysTaken, Loaded, Outgoing, Publisher, Store
+from amends.infrastructure.ports import Commit, CommitRefused, KeysTaken, Loaded, Outgoing, Publisher, Store
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 
@@ -44,6 +44,8 @@ async def act(
         except KeysTaken as clash:
             refused |= clash.claims
             continue
+        except CommitRefused as error:
+            raise ActionRefused(f"nothing was changed, for {error}") from error
         if not lost:
             await _publish(store, publisher, commit)
             return

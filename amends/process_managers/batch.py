@@ -68,6 +68,13 @@ class Batch:
                 self._decide_saga(saga_id, told)
         return self._draft.commit(published)
 
+    def quarantine(self, error: Exception) -> Commit:
+        """Put all sagas of this batch into quarantine, instead of deciding them."""
+        for saga_id, told in self.told.items():
+            self._let_go(saga_id, told)
+            self._quarantine(saga_id, told, _text(error))
+        return self._draft.commit(())
+
     def stray(self, message: Incoming, reason: str) -> None:
         """Make a dead letter of a message that is for no saga."""
         identity = message_id(message)
@@ -93,9 +100,7 @@ class Batch:
             draft.take_back(mark)
 
     def _decide_saga(self, saga_id: UUID, told: Sequence[Told]) -> None:
-        for item in told:
-            if isinstance(item, Routed):
-                self._draft.let_go(item.message, item.message_id, item.saga, saga_id)
+        self._let_go(saga_id, told)
         unreadable = self.loaded.unreadable.get(saga_id)
         if isinstance(unreadable, SchemaNotHeld):
             self._draft.ahead.append((saga_id, unreadable.topic))
@@ -110,6 +115,11 @@ class Batch:
             self._tell(aggregate, told)
             if aggregate.version > before:
                 self._draft.save(aggregate, before)
+
+    def _let_go(self, saga_id: UUID, told: Sequence[Told]) -> None:
+        for item in told:
+            if isinstance(item, Routed):
+                self._draft.let_go(item.message, item.message_id, item.saga, saga_id)
 
     def _tell(self, aggregate: SagaAggregate, told: Sequence[Told]) -> None:
         for position, item in enumerate(told):

@@ -17,10 +17,20 @@ from amends.domain.inputs import Admit, Tick
 from amends.infrastructure import metrics
 from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.limits import InForce
-from amends.infrastructure.ports import Commit, Incoming, KeysTaken, Loaded, Outgoing, Publisher, Store
+from amends.infrastructure.ports import (
+    Commit,
+    CommitRefused,
+    Incoming,
+    KeysTaken,
+    Loaded,
+    Outgoing,
+    Publisher,
+    Store,
+)
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 from amends.process_managers.remembered import Remembered
+from amends.process_managers.routing import NOBODY
 from amends.process_managers.sorting import Sorted, Sorting
 
 _LOG: Final = logging.getLogger("amends.worker")
@@ -137,6 +147,9 @@ class Deciding:
                 self._published += published
                 remembered = {}
                 continue
+            except CommitRefused as error:
+                self._published += published
+                return sent + await self._isolate(taken, error)
             self._probe("committed")
             self._report(commit, lost)
             _count(commit, events, lost)
@@ -150,6 +163,20 @@ class Deciding:
             taken = Sorted({saga_id: taken.told[saga_id] for saga_id in (*lost, *batch.doubtful)})
             remembered = {}
         return sent
+
+    async def _isolate(self, taken: Sorted, error: CommitRefused) -> list[Outgoing]:
+        """Commit everything by itself, so that only what the database refuses is put into quarantine.
+
+        Raises the error again where it is for no saga.
+        """
+        parts = taken.apart()
+        if len(parts) > 1:
+            return [message for part in parts for message in await self._commit(part)]
+        if NOBODY in taken.told or not taken.told:
+            raise error
+        commit = (await self._batch(taken, {}, ())).quarantine(error)
+        self._report(commit, await self._store.commit(commit))
+        return []
 
     async def _batch(
         self,

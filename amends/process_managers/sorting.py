@@ -27,6 +27,13 @@ class Sorted:
     strays: list[tuple[Incoming, str]] = field(default_factory=list[tuple[Incoming, str]])
     ahead: list[tuple[Unheard, int]] = field(default_factory=list[tuple[Unheard, int]])
 
+    def apart(self) -> list[Sorted]:
+        """Each saga's part, each message of no saga, and all others by themselves."""
+        parts = [Sorted({saga_id: told}) for saga_id, told in self.told.items() if saga_id != NOBODY]
+        parts += [Sorted({NOBODY: [each]}) for each in self.told.get(NOBODY, ())]
+        parts += [Sorted(strays=[each]) for each in self.strays]
+        return parts + [Sorted(ahead=[each]) for each in self.ahead]
+
 
 class Sorting:
     """Sorts messages by what their headers and bodies say, and by what sagas learnt."""

@@ -129,6 +129,31 @@ async def test_an_event_that_cannot_be_read_stops_its_saga_alone_until_an_operat
         assert await run.result(timeout=SOON) == "completed"
 
 
+@pytest.mark.semantics("quarantine-database")
+async def test_what_the_database_refuses_stops_its_saga_alone(servers: Servers, namespace: str) -> None:
+    settings = Settings(data_dir=servers.folder.home, namespace=namespace)
+    visit = definition(mended=True)
+    desk = Desk()
+    desk.may_answer.set()
+    async with (
+        Client(settings) as client,
+        PostgresStore.open(servers.database_url, namespace) as store,
+        Worker([visit], settings),
+        desk.participant().running(settings),
+    ):
+        limit = "ALTER TABLE {schema}.sagas ADD CONSTRAINT no_odd_keys CHECK (key <> 'odd')"
+        await execute(servers.database_url, namespace, limit)
+        runs = await client.start_many(visit, [Asked(key=key) for key in ("a", "odd", "b")])
+        told = await in_quarantine(store, runs[1].id)
+        assert told.error.startswith("CommitRefused: the database refuses to store it: new row")
+        assert "no_odd_keys" in told.error
+        assert [await run.result(timeout=SOON) for run in (runs[0], runs[2])] == ["completed", "completed"]
+        no_limit = "ALTER TABLE {schema}.sagas DROP CONSTRAINT no_odd_keys"
+        await execute(servers.database_url, namespace, no_limit)
+        await client.release(runs[1].id, reason="the limit is gone")
+        assert await runs[1].result(timeout=SOON) == "completed"
+
+
 async def recorded(store: PostgresStore, saga_id: UUID, so: Callable[[list[Any]], bool]) -> None:
     async with asyncio.timeout(30):
         while not so(await store.history(saga_id)):  # noqa: ASYNC110 - nor does this one
@@ -167,7 +192,7 @@ async def forget(url: str, schema: str, saga_id: UUID) -> None:
     )
 
 
-async def execute(url: str, schema: str, statement: str, saga_id: UUID) -> None:
+async def execute(url: str, schema: str, statement: str, saga_id: UUID | None = None) -> None:
     query = sql.SQL(statement).format(schema=sql.Identifier(schema))
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(query, [saga_id])
+        await connection.execute(query, [saga_id] if saga_id else None)

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError
+import psycopg
+from eventsourcing.persistence import DatabaseError, IntegrityError
+from psycopg.errors import UniqueViolation
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
@@ -21,6 +23,7 @@ from amends.domain.history import Recorded, read, readable_topics
 from amends.infrastructure.broker import MarkStore
 from amends.infrastructure.ports import (
     Commit,
+    CommitRefused,
     Due,
     Held,
     Incoming,
@@ -100,11 +103,15 @@ class PostgresStore:
     async def commit(self, commit: Commit) -> frozenset[UUID]:
         """All of it in one transaction, except what belongs to the sagas that are returned.
 
-        Raises OutOfStep where a saga's row and its history do not have the same version.
+        Raises OutOfStep where a saga's row and its history do not have the same version; KeysTaken, CommitRefused.
         """
         try:
             return await self._patience.run(self.application.commit, Batch(commit))
-        except IntegrityError as error:
+        except DatabaseError as error:
+            if _is_refusal(error.__cause__):
+                raise CommitRefused(f"the database refuses to store it: {error.__cause__}") from error
+            if not isinstance(error, IntegrityError):
+                raise
             raise OutOfStep(
                 f"schema {self._schema!r}: expected the tables `sagas` and `events` to agree on the version "
                 f"of each saga; {error}. Nothing of this batch was saved. One of the tables was changed by "
@@ -267,6 +274,14 @@ def _held(
     message = Incoming(subject, json.loads(headers), body, received, sequence, consumer=consumer, held=why)
     sought = None if key_name is None else LearntKey(saga, key_name, key_value)
     return Held(message, message_id, saga_id, saga, definition, why, error, sought, until)
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether it is for what should be stored: a value that cannot be, or is beyond a limit or a constraint."""
+    if not isinstance(error, psycopg.Error) or isinstance(error, UniqueViolation):
+        return False
+    data = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    return data or (error.sqlstate or "").startswith("54")
 
 
 def _versions(definitions: Iterable[tuple[str, int]]) -> dict[str, list[Any]]:

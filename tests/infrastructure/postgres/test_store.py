@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from threading import current_thread
 from typing import Any
 from uuid import uuid4
@@ -15,10 +16,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from amends.domain.aggregate import SagaAggregate
+from amends.domain.correlation import LearntKey
 from amends.domain.errors import BrokenHistory
 from amends.domain.history import verify
 from amends.infrastructure.errors import DatabaseUnreachable
-from amends.infrastructure.ports import Commit
+from amends.infrastructure.ports import Commit, CommitRefused
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
 from amends.infrastructure.postgres.store import OutOfStep, PostgresStore
 from tests.infrastructure.postgres.conftest import NAMESPACE, Opener, Wire
@@ -32,11 +34,13 @@ from tests.infrastructure.store_data import (
     held,
     new,
     outgoing,
+    row,
     skipped,
     started,
 )
 
 Admin = psycopg.AsyncConnection
+_LONG = "".join(sha256(bytes([number])).hexdigest() for number in range(200))
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('amends events of test', 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('amends events of test', 0))"
 _WAITING = """
@@ -197,6 +201,27 @@ async def test_rows_and_histories_out_of_step_are_told(store: PostgresStore, adm
     assert await store.unpublished(10, timedelta(0)) == []
     assert await store.history(other.id) == []
     assert await store.commit(new(started())) == frozenset(), "the connection is fit for more"
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda saga: Commit(keys=[(saga.id, LearntKey("order", "payment_id", _LONG))]),
+        lambda saga: replace(new(saga), rows=[replace(row(saga, 0), saga="or\0der")]),
+        lambda saga: replace(new(saga), rows=[replace(row(saga, 0), version=2**63)]),
+    ],
+    ids=["beyond a limit", "no text", "out of range"],
+)
+@pytest.mark.semantics("quarantine-database")
+async def test_what_can_never_be_stored_is_refused_and_nothing_is_saved(
+    store: PostgresStore, refused: Callable[[SagaAggregate], Commit]
+) -> None:
+    good, bad = started("o1"), started("o2")
+    commit, odd = new(good), refused(bad)
+    with pytest.raises(CommitRefused, match="the database refuses to store it"):
+        await store.commit(replace(commit, keys=odd.keys, rows=[*commit.rows, *odd.rows]))
+    assert await store.saga_rows() == []
+    assert await store.history(good.id) == []
 
 
 async def test_a_change_by_hand_breaks_the_chain(store: PostgresStore, admin: Admin) -> None:
