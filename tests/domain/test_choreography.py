@@ -348,3 +348,14 @@ def test_a_link_that_makes_no_sense_is_refused() -> None:
         link(TripBegun, "flights", FlightBooked, within=timedelta(0))
     with pytest.raises(DefinitionError, match="overdue"):
         link(TripBegun, "flights", FlightBooked, overdue="panic")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+class Hasty(Trip, name="trip", version=2, key="trip_id", compensate_with=CarRefused, deadline=MINUTE):
+    hotel = link(FlightBooked, "hotels", HotelBooked, within=MINUTE / 60)
+
+
+def test_a_subclass_replaces_a_link_in_its_place() -> None:
+    chain = Hasty.definition.chain
+    assert chain is not None
+    assert [each.name for each in chain.forward] == ["flight", "hotel", "car"]
+    assert chain.link("hotel").within == MINUTE / 60

@@ -98,17 +98,14 @@ class Choreography:
 
 
 def _links(cls: type) -> Iterator[Link]:
-    for name, value in vars(cls).items():
-        if isinstance(value, Expected):
-            yield Link(
-                name,
-                value.after,
-                value.service,
-                value.publishes,
-                value.within,
-                value.overdue,
-                value.compensating,
-            )
+    """The links in the order of their declaration; a subclass may replace one in its place."""
+    found: dict[str, Expected] = {}
+    for base in reversed(cls.__mro__):
+        found |= {name: value for name, value in vars(base).items() if isinstance(value, Expected)}
+    for name, each in found.items():
+        yield Link(
+            name, each.after, each.service, each.publishes, each.within, each.overdue, each.compensating
+        )
 
 
 def _definition(name: str, version: int, deadline: timedelta | None, chain: Chain) -> Definition:

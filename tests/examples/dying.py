@@ -1,0 +1,27 @@
+"""A service of an example that dies at a labelled point. Arguments: module:name, label, database, NATS, namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from importlib import import_module
+
+from amends import Participant
+
+
+def main(target: str, label: str, database_url: str, nats_url: str, namespace: str) -> None:
+    module, _, name = target.partition(":")
+    participant: Participant = getattr(import_module(module), name)
+
+    def probe(reached: str) -> None:
+        if reached == label:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    vars(participant)["probe"] = probe
+    asyncio.run(participant.run(database_url=database_url, nats_url=nats_url, namespace=namespace))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
