@@ -27,6 +27,13 @@ def plain(shape: JsonObject) -> JsonObject:
     return copied
 
 
+def together(given: Sequence[JsonObject], recorded: Sequence[JsonObject]) -> Sequence[JsonObject]:
+    """What is recorded once the given shapes are, too. Raises ShapeDiffers."""
+    known = {(shape["saga"], shape["version"]): shape for shape in (*given, *recorded)}
+    compare(given, list(known.values()))
+    return list(known.values())
+
+
 def compare(given: Sequence[JsonObject], recorded: Sequence[JsonObject]) -> None:
     """Raises ShapeDiffers where the recorded shape of the same saga type and version is another one."""
     known = {(shape["saga"], shape["version"]): shape for shape in recorded}

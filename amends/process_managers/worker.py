@@ -25,6 +25,7 @@ from amends.infrastructure.nats.requests import answering
 from amends.infrastructure.ports import Workers
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
+from amends.infrastructure.shapes import together
 from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
 from amends.process_managers.recovery import publish_again, send_again, tell_again
@@ -83,8 +84,8 @@ class Worker:
             PostgresStore.open(servers.database_url, settings.namespace) as store,
             Broker(servers.nats_url, name=f"worker-{self.name}", namespace=settings.namespace) as broker,
         ):
-            await store.register(self.registry.shapes())
-            consumers = consumer_specs(self.registry, await store.shapes(), settings.namespace, self._deliver)
+            shapes = together(self.registry.shapes(), await store.shapes())
+            consumers = consumer_specs(self.registry, shapes, settings.namespace, self._deliver)
             publisher = broker.publisher()
             desk = Desk(store, publisher, self.registry, settings.namespace)
             feeding = {wire.stream(settings.namespace, what) for what in ("commands", "events")}
@@ -103,6 +104,8 @@ class Worker:
                 broker.inbox(consumers) as inbox,
                 answering(broker, self._action_subjects(settings), desk.answer),
             ):
+                # Only now: what starts a type that is seen to be recorded is heard.
+                await store.register(self.registry.shapes())
                 shapes = await store.shapes()
                 engine = Engine(
                     self.registry,

@@ -15,6 +15,7 @@ from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.nats import BrokerWatch
 from amends.infrastructure.ports import Clock, Store
 from amends.infrastructure.postgres.relay import Relay
+from amends.infrastructure.shapes import together
 from amends.participant.answers import Writer
 from amends.participant.batches import Batches, Loop
 from amends.participant.consumers import consumers_of
@@ -52,8 +53,7 @@ async def work(place: Place, process: Process, registry: Registry, options: Mapp
     """A worker; `options` are those of `Engine`."""
     link = MemoryLink(place.broker, process)
     store, publisher = cast(Store, Gated(place.store, "store", process)), link.publisher()
-    await store.register(registry.shapes())
-    shapes = await store.shapes()
+    shapes = together(registry.shapes(), await store.shapes())
     consumers = consumer_specs(registry, shapes, place.namespace, "all")
 
     async def lost(names: set[str]) -> None:
@@ -63,13 +63,14 @@ async def work(place: Place, process: Process, registry: Registry, options: Mapp
             await publish_again(store, publisher, _KEPT)
 
     async with BrokerWatch(link, place.streams, consumers, place.store.marks, lost) as watch:  # type: ignore[arg-type]
+        await store.register(registry.shapes())
         given = {"store": store, "inbox": link.inbox(consumers), "publisher": publisher, "clock": place.clock}
         engine = Engine(
             registry,
             **{**given, **options},
             namespace=place.namespace,
             name=process.name,
-            known_types=[shape["saga"] for shape in shapes],
+            known_types=[shape["saga"] for shape in await store.shapes()],
             probe=process.probe,
         )
         await _beside(engine.run(), watch.wait(), _stop(process, engine))

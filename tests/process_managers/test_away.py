@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +13,7 @@ import pytest
 
 from amends import Client, Command, Event, Participant, Retry, Saga, Settings, Tx, Worker, step
 from amends.client import Run
+from amends.domain.events import JsonObject
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import PostgresStore
 
@@ -131,6 +132,23 @@ async def test_an_answer_for_a_version_that_nobody_holds_waits_for_a_worker_that
         assert not await is_held()
         history = await town.store.history(run.id)
         assert {recorded.event.by for recorded in history[2:]} <= {"both"}
+
+
+@pytest.mark.semantics("recorded-is-heard")
+async def test_what_is_published_as_soon_as_a_type_is_recorded_starts_it(
+    servers: Servers, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(servers, namespace) as town:
+        register, runs = PostgresStore.register, list[Run]()
+
+        async def register_and_start(store: PostgresStore, shapes: Sequence[JsonObject]) -> None:
+            await register(store, shapes)
+            runs.append(await town.client.start(Bread, Ordered(key="k-1")))
+
+        monkeypatch.setattr(PostgresStore, "register", register_and_start)
+        async with Worker([Bread], town.settings, deliver="new"), bakery().running(town.settings):
+            [run] = runs
+            assert await run.result(timeout=SOON) == "completed"
 
 
 @pytest.mark.semantics("timers-and-messages")
