@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -67,6 +66,5 @@ class Batches:
     async def _forget(self) -> None:
         if self._ahead is not None:
             self._ahead.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._ahead
+            await asyncio.gather(self._ahead, return_exceptions=True)
             self._ahead = None

@@ -84,10 +84,7 @@ async def page(
     more = len(rows) > limit
     shown = [plain(row) for row in rows[:limit]]
     behind = await _behind(views, shown) if listing.follows else None
-    following = (
-        cursor(_query(listing, wanted), [rows[limit - 1][name] for name in listing.place]) if more else ""
-    )
-    return Page(shown, following, behind)
+    return Page(shown, _cursor(listing, wanted, rows[limit - 1]) if more else "", behind)
 
 
 async def _behind(views: Views, shown: Sequence[JsonObject]) -> int:
@@ -120,6 +117,10 @@ def _check(filters: Mapping[str, Any], limit: int) -> None:
             raise ImpossibleFilter(f"expected {name} to be one of {', '.join(values)}; got {came!r}")
     if filters.get("definition") is not None and not filters.get("saga"):
         raise ImpossibleFilter("expected a type with the version, such as order@1; got the version alone")
+
+
+def _cursor(listing: Listing, wanted: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    return cursor(_query(listing, wanted), [last[name] for name in listing.place])
 
 
 def _place(listing: Listing, wanted: Mapping[str, Any], after: str) -> Place:

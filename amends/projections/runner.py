@@ -32,7 +32,6 @@ _BREATH: Final = 0.02
 _PAUSE: Final = 1.0
 """Seconds to wait for a database that is away, or refuses."""
 
-
 LARGE_BATCH: Final = 10_000
 """Events that a process takes in at once that does nothing else: beside a worker it would hold up the sagas."""
 
@@ -101,13 +100,14 @@ class Runner:
             )
         async with self._hearing(channel(self._namespace)), self._session() as session:
             await session.begin_building(names)
+            self._woken.clear()
             while left := await session.building(names):
-                self._woken.clear()
                 for progress in left:
                     tell(progress)
                 if not await session.turn():  # another feeds them, or readers are in the way of the swap
                     await self._wait(self._woken)
                     await session.look_around()
+                self._woken.clear()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
