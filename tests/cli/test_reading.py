@@ -157,6 +157,10 @@ def test_show_says_what_a_saga_waits_for_and_since_when(shell: Shell) -> None:
     said = shell.amends("show", "retrying").words
     assert f"waits for the next attempt to do fetch: at {wait['until'][:10]}" in said
     assert "UTC, after 1 in vain" in said
+    drawn = shell.amends("timeline", "retrying").words
+    assert " until now; " in drawn
+    assert " now +" in drawn
+    assert "failed: the shop is shut; next attempt awaited for " in drawn
     assert "last error the shop is shut" in said
     assert "fetch asked for, not done yet" in said
     assert "deliver still to come" in said
