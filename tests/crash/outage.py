@@ -124,6 +124,11 @@ async def worker_process(town: Town, label: str = "", count: int = 0) -> asyncio
     return await _program(town, "tests.crash.worker", label, str(count))
 
 
+async def timers_process(town: Town) -> asyncio.subprocess.Process:
+    """A worker as a program of its own, whose sagas have timers of every kind."""
+    return await _program(town, "tests.crash.timers")
+
+
 async def services_process(town: Town) -> asyncio.subprocess.Process:
     """The four services as a program of their own."""
     return await _program(town, "amends", "participant", "amends.examples.order")

@@ -5,12 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from amends import Worker
+from amends import Client, Worker
+from amends.domain.events import SagaEvent
 from amends.examples.order.saga import Order
-from tests.crash.outage import kill, ready, services, services_process, town, worker_process
+from amends.infrastructure.ports import SagaRow
+from tests.crash import timers
+from tests.crash.outage import (
+    Town,
+    kill,
+    ready,
+    services,
+    services_process,
+    timers_process,
+    town,
+    worker_process,
+)
 
 LABELS = ("received", "loaded", "committed", "published", "acknowledged")
 
@@ -89,6 +102,47 @@ async def test_everything_killed_at_once_in_the_middle_of_200_sagas(tmp_path: Pa
         await place.servers_are_back(before)
         async with services(place.settings), Worker([Order], place.settings):
             await place.check()
+
+
+@pytest.mark.semantics("timers")
+async def test_timers_of_every_kind_outlive_worker_and_servers(tmp_path: Path) -> None:
+    async with town(tmp_path / "data", staffed=False) as place:
+        doomed = await timers_process(place)
+        await ready(doomed)
+        async with timers.faulty().running(place.settings), Client(place.settings) as client:
+            await client.start(timers.Attempt, timers.Begun(key="k"))  # which starts all of them
+            before = await _until_set(place)
+        before_pids = (place.servers.postgres_pid, place.servers.nats_pid)
+        doomed.kill()
+        kill(place.servers.postgres_pid)
+        place.kill_nats_with_its_store()
+        await doomed.wait()
+        await place.servers_are_back(before_pids)
+        async with Worker(timers.TIMED, place.settings, name="second"):
+            for saga, (row, told) in before.items():
+                event = await _next_event(place, row.saga_id, told)
+                assert (event.type, event.cause, event.by) == (timers.KINDS[saga], "timer", "second")
+                assert row.wake_up is not None
+                assert event.at >= row.wake_up
+
+
+async def _until_set(place: Town) -> dict[str, tuple[SagaRow, int]]:
+    """Every saga with the length of its history, when their timers are set."""
+    async with asyncio.timeout(30):
+        while True:
+            rows = {row.saga: row for row in await place.store.saga_rows()}
+            told = {saga: await place.store.history(row.saga_id) for saga, row in rows.items()}
+            delayed = any(each.event.type == "command.retry-scheduled" for each in told.get("delay", ()))
+            if rows.keys() == timers.KINDS.keys() and delayed:
+                return {saga: (row, len(told[saga])) for saga, row in rows.items()}
+            await asyncio.sleep(0.02)
+
+
+async def _next_event(place: Town, saga_id: UUID, told: int) -> SagaEvent:
+    async with asyncio.timeout(60):
+        while len(history := await place.store.history(saga_id)) == told:  # noqa: ASYNC110 - nor does this
+            await asyncio.sleep(0.02)
+    return history[told].event
 
 
 async def test_two_workers_share_the_sagas(tmp_path: Path) -> None:

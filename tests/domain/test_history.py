@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 from uuid import UUID
 
@@ -184,6 +186,26 @@ def test_old_shapes_are_upcast_on_reading_and_the_chain_still_holds(monkeypatch:
     assert event.step == "reserve23"
     assert upcast[at].stored == whole[at].stored
     verify(upcast)
+
+
+@pytest.mark.semantics("hash")
+def test_the_chain_holds_when_nobody_can_decrypt_a_part_any_more() -> None:
+    keys = {"o1": b"\x17\x2a\x55"}
+
+    def turned(text: bytes, name: str) -> bytes:
+        return bytes(byte ^ pad for byte, pad in zip(text, cycle(keys[name]), strict=False))
+
+    sealed = b64encode(turned(b"4111 1111 1111 1111", "o1")).decode()
+    play = Play(start=False)
+    play.give(replace(play.first, payload={"order_id": "o1", "total": 1, "card": sealed}))
+    play.succeed("reserve")
+    assert turned(b64decode(play.state.start["card"]), "o1") == b"4111 1111 1111 1111"
+    del keys["o1"]
+    whole = [again(each) for each in play.history]
+    verify(whole)
+    assert fold([each.event for each in whole], play.id) == play.state
+    with pytest.raises(KeyError):
+        turned(b64decode(play.state.start["card"]), "o1")
 
 
 STORED = (

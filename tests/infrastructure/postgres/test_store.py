@@ -224,6 +224,7 @@ async def test_what_can_never_be_stored_is_refused_and_nothing_is_saved(
     assert await store.history(good.id) == []
 
 
+@pytest.mark.semantics("hash")
 async def test_a_change_by_hand_breaks_the_chain(store: PostgresStore, admin: Admin) -> None:
     saga = started()
     saga.append([skipped("a"), skipped("b")])
