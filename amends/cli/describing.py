@@ -25,6 +25,7 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.projections.design import Design, Failure, failures, outline
+from amends.projections.design.chains import LINKS_HEAD, link_rows, links
 from amends.projections.design.drawing import drawing
 from amends.projections.design.failures import NOTE
 from amends.projections.design.handlers import HANDLERS_HEAD, MESSAGES_HEAD, handler_rows, message_rows
@@ -134,11 +135,22 @@ def _terminal(design: Design, width: int) -> Group:
     if design.handlers:
         tables = (table(HANDLERS_HEAD, handler_rows(design)), table(MESSAGES_HEAD, message_rows(design)))
         return Group(*parts, Text(), tables[0], Text(), tables[1])
+    if links(design):
+        both = (
+            _chain(design, "chain", compensating=False),
+            _chain(design, "compensation chain", compensating=True),
+        )
+        return Group(*parts, Text(), *both, failure_table(failures(design)))
     rows = [
         Text.assemble(*((text, _STYLES.get(style, "")) for text, style in row), no_wrap=True)
         for row in drawing(design, min(width, 120))
     ]
     return Group(*parts, Text(), *rows, Text(), failure_table(failures(design)), Text(NOTE, style="dim"))
+
+
+def _chain(design: Design, title: str, *, compensating: bool) -> Group:
+    rows = link_rows(design, compensating=compensating)
+    return Group(Text(title, style="bold"), table(LINKS_HEAD, rows), Text())
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -99,3 +99,12 @@ def test_more_states_than_allowed_prove_nothing() -> None:
     refused = check(ORDER, "--limit", "50")
     assert refused.exit_code == 1
     assert "TooLarge: expected order@1 to have at most 50 states" in " ".join(refused.stderr.split())
+
+
+def test_a_choreography_decides_nothing_that_could_be_explored() -> None:
+    refused = check("amends.examples.travel_choreographed:TravelChoreographed")
+    assert refused.exit_code == 1
+    assert (
+        "amends describe amends.examples.travel_choreographed:TravelChoreographed"
+        in refused.stderr.replace("\n", "")
+    )

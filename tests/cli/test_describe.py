@@ -44,6 +44,14 @@ def test_a_page_is_written_into_a_file(tmp_path: Path) -> None:
     assert target.read_text(encoding="utf-8").startswith("# order@1\n")
 
 
+@pytest.mark.parametrize("format", ["terminal", "markdown", "mermaid", "json"])
+def test_a_choreography_shows_its_chain_and_its_compensation_chain(format: str) -> None:  # noqa: A002
+    shown = describe("amends.examples.travel_choreographed", "--format", format, COLUMNS="150").stdout
+    assert all(
+        each in shown for each in ("inn.booked", "inn.compensated", "airline.compensated", "no_flight")
+    )
+
+
 def test_a_module_without_sagas_is_refused_with_the_mend() -> None:
     refused = describe("amends.examples.order.messages")
     assert refused.exit_code == 1

@@ -94,6 +94,10 @@ def _check_link(where: str, link: Link, chain: Chain, deadline: timedelta | None
             f"{where}: expected within=, the time that {link.service} has; "
             + ("the deadline is for the way forwards" if deadline else "or a deadline for the whole chain")
         )
+    if len(link.after) != 1 and not link.compensating:
+        raise DefinitionError(
+            f"{where}: expected it to come after one event; only a link that undoes may come after any of several"
+        )
     if link.overdue is Overdue.COMPENSATE and link.compensating:
         raise DefinitionError(f"{where}: it undoes already; expected overdue='flag' or 'republish'")
     if link.overdue is Overdue.COMPENSATE and chain.compensate_with is None:

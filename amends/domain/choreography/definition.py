@@ -43,12 +43,13 @@ def link(
     overdue: Literal["flag", "republish", "compensate"] = "flag",
     compensating: bool = False,
 ) -> Expected:
-    """After the event `after`, or any of these, this service publishes the event `publishes`.
+    """After the event `after`, this service publishes the event `publishes`.
 
     `within` is how long that may take; by default until the chain's deadline. When it is `overdue`, a person is
     called (`flag`); or the service is asked to publish again what it has (`republish`), and a person is called if
     that helps nothing within the same time; or the chain is turned back (`compensate`). A `compensating` link is one
-    of those that undo: an event that only such links come after turns the chain back. Raises `DefinitionError`.
+    of those that undo, and may come after any of several events: one that only such links come after turns the chain
+    back. Raises `DefinitionError`.
     """
     events = after if isinstance(after, tuple) else (after,)
     where = f"link({', '.join(getattr(event, '__name__', str(event)) for event in events)}, {service!r})"
@@ -129,11 +130,8 @@ def _definition(name: str, version: int, deadline: timedelta | None, chain: Chai
 
 def _step(link: Link, chain: Chain, deadline: timedelta | None) -> StepDefinition:
     """The link as a step that waits for its event."""
-    before = tuple(
-        other.name
-        for other in chain.links
-        if other.compensating == link.compensating and other.publishes in link.after
-    )
+    # A link that undoes begins after any of its events, and not only when all came before it.
+    before = () if link.compensating else tuple(o.name for o in chain.forward if o.publishes in link.after)
     wait = Waiting(Correlation(link.publishes, chain.key), link.within or deadline or LONGEST)
     return StepDefinition(link.name, ASKS_NOBODY, None, pivot=False, after=before, wait=wait)
 

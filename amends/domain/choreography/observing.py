@@ -121,7 +121,7 @@ def _advance(turn: Turn, chain: Chain, links: Iterable[Link]) -> bool:
         known = turn.state.step(link.name)
         if known.decided:
             continue
-        if not known.begun and _begins(turn, chain, link):
+        if not known.begun and _before(turn, chain, link):
             _wait(turn, link, turn.now + link.within if link.within else turn.state.deadline)
             moved = True
         kept = _kept(turn, {link.publishes.subject})
@@ -150,8 +150,7 @@ def _give_up(turn: Turn, chain: Chain, reason: str) -> None:
 
 
 def _ask(turn: Turn, chain: Chain, link: Link) -> None:
-    after = next(event.subject for event in link.after if _came(turn, chain, event.subject))
-    request = republish_request(link.service)(key=turn.state.key, after=after)
+    request = republish_request(link.service)(key=turn.state.key, after=_before(turn, chain, link))
     turn.publish(request, f"choreography {turn.definition.name!r}, {link.name!r}")
 
 
@@ -176,13 +175,22 @@ def _kept(turn: Turn, subjects: Iterable[str]) -> Kept | None:
     return next((kept for kept in turn.state.kept if kept.subject in wanted), None)
 
 
-def _begins(turn: Turn, chain: Chain, link: Link) -> bool:
-    """Whether an event came after which the link's service has its turn."""
-    return any(_came(turn, chain, event.subject) for event in link.after)
+def _before(turn: Turn, chain: Chain, link: Link) -> str:
+    """The subject of the event after which it is the link's turn; empty while it is not."""
+    subjects = (event.subject for event in link.after)
+    return next((subject for subject in subjects if _is_next(turn, chain, subject)), "")
+
+
+def _is_next(turn: Turn, chain: Chain, subject: str) -> bool:
+    if subject in chain.turning:
+        return _kept(turn, {subject}) is not None
+    return subject == turn.state.subject or _done(turn, chain, subject)
 
 
 def _came(turn: Turn, chain: Chain, subject: str) -> bool:
     """Whether an event on this subject came, or an operator went on without it."""
-    if subject == turn.state.subject or _kept(turn, {subject}) is not None:
-        return True
+    return subject == turn.state.subject or _kept(turn, {subject}) is not None or _done(turn, chain, subject)
+
+
+def _done(turn: Turn, chain: Chain, subject: str) -> bool:
     return any(link.publishes.subject == subject and turn.state.step(link.name).done for link in chain.links)

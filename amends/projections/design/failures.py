@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from amends.domain.events import JsonObject
+from amends.projections.design.chains import Broken, broken, links
 from amends.projections.design.outline import Design, Node, duration
 
 NOTE = (
@@ -75,10 +76,20 @@ class Failure:
 
 def failures(design: Design) -> Sequence[Failure]:
     """Every row, in the order of the steps."""
+    if links(design):
+        return [_of_chain(row) for row in broken(design)]
     rows = [row for ranked in design.ranks for node in ranked for row in _of_step(design, node)]
     if design.nodes:
         rows += _of_saga(design)
     return rows
+
+
+def _of_chain(row: Broken) -> Failure:
+    chain = tuple(
+        tuple(Undo(link.name, f"{link.service}: {link.publishes}") for link in links) for links in row.chain
+    )
+    then = COMPENSATED if row.compensated else "it is waited for further"
+    return Failure(row.point, row.what, chain, then, tells=row.tells)
 
 
 def _of_step(design: Design, node: Node) -> Iterator[Failure]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amends.projections.design.chains import edges, links
 from amends.projections.design.outline import Design, Node, duration, handled
 
 _CLASSES = (
@@ -17,7 +18,8 @@ _CLASSES = (
 
 def mermaid(design: Design) -> str:
     """The diagram's source. Compensations hang beside their steps, and run upwards along the dotted arrows."""
-    lines = ["flowchart TD", *(_handlers(design) if design.handlers else _steps(design)), *_CLASSES]
+    draw = _handlers if design.handlers else _links if links(design) else _steps
+    lines = ["flowchart TD", *draw(design), *_CLASSES]
     return "\n".join(line if line == "flowchart TD" else f"    {line}" for line in lines) + "\n"
 
 
@@ -72,6 +74,23 @@ def _handlers(design: Design) -> Iterator[str]:
     for number, handler in enumerate(design.handlers, start=1):
         yield f'h{number}(["{_text(handled(handler))}"]):::edge'
         yield f"h{number} -->|{_text(str(handler.get('name', '')))}| state"
+
+
+def _links(design: Design) -> Iterator[str]:
+    """Events as boxes, and services on the arrows between them; what undoes is dotted."""
+    ids: dict[str, str] = {}
+    starts = set(design.triggers)
+    undone = {
+        subject for link in links(design) if link.compensating for subject in (*link.after, link.publishes)
+    }
+    for subject in (each for before, after, _ in edges(design) for each in (before, after)):
+        if subject not in ids:
+            ids[subject] = f"e{len(ids) + 1}"
+            look = "edge" if subject in starts else "undo" if subject in undone else "wait"
+            yield f'{ids[subject]}["{_text(subject)}"]:::{look}'
+    for before, after, link in edges(design):
+        arrow = "-.->" if link.compensating else "-->"
+        yield f'{ids[before]} {arrow}|"<b>{_text(link.name)}</b> {_text(link.service)}"| {ids[after]}'
 
 
 def _text(text: str) -> str:

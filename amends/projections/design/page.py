@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from amends.projections.design.chains import LINKS_HEAD, link_rows, links
 from amends.projections.design.failures import NOTE, failures
 from amends.projections.design.handlers import HANDLERS_HEAD, MESSAGES_HEAD, handler_rows, message_rows
 from amends.projections.design.mermaid import mermaid
@@ -17,6 +18,9 @@ def page(design: Design) -> str:
     if design.handlers:
         parts += ["## Handlers", _table(HANDLERS_HEAD, handler_rows(design))]
         parts += ["## Messages", _table(MESSAGES_HEAD, message_rows(design))]
+    elif links(design):
+        parts += ["## Chain", _table(LINKS_HEAD, link_rows(design, compensating=False))]
+        parts += ["## Compensation chain", _table(LINKS_HEAD, link_rows(design, compensating=True))]
     else:
         parts += [
             "## Steps",
@@ -26,7 +30,8 @@ def page(design: Design) -> str:
     parts += ["## Flow", f"```mermaid\n{mermaid(design)}```"]
     rows = [(f.point, f.what, f.text()) for f in failures(design)]
     if rows:
-        parts += ["## Failures", _table(("failure point", "what failed", "compensation chain"), rows), NOTE]
+        parts += ["## Failures", _table(("failure point", "what failed", "compensation chain"), rows)]
+        parts += [] if links(design) else [NOTE]
     return "\n\n".join(parts) + "\n"
 
 
