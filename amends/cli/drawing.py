@@ -110,8 +110,8 @@ def _progress(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
         yield "suspended", Text(facts["suspended"], "bold")
     yield "started", _moment(facts["started"])
     yield "last event", f"{_moment(facts['updated'])}, number {facts['version']}"
-    if facts["deadline"] and not Status(facts["status"]).final:
-        yield "deadline", _moment(facts["deadline"])
+    if facts["deadline"] and facts["status"] == Status.RUNNING:  # it means nothing to one that turned back
+        yield "deadline", _moment(facts["deadline"]) + (", which passed" if facts["deadline_passed"] else "")
     for wait in facts["waits"]:
         yield "waits for", _waits_for(wait)
         if wait["last_error"]:

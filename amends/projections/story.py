@@ -59,6 +59,7 @@ def standing(state: SagaState, version: int, steps: Sequence[str] = ()) -> JsonO
         "started": state.started.isoformat(),
         "updated": state.at.isoformat(),
         "deadline": state.deadline and state.deadline.isoformat(),
+        "deadline_passed": state.deadline_passed,
         "version": version,
         "contradictions": state.contradictions,
         "waits": [

@@ -98,6 +98,15 @@ def test_what_a_saga_waits_for(play: Callable[[], Play], told: str) -> None:
     assert f"waits for {told.format(at=at, due=due)}" in shown(state)
 
 
+def test_the_deadline_is_told_while_it_counts_and_when_it_passed() -> None:
+    play = Play()
+    assert "deadline 2026-01-01 01:00:00 UTC " in shown(play.state)
+    play.succeed("reserve", "charge", "ship")
+    play.wait(timedelta(hours=2))
+    assert "deadline 2026-01-01 01:00:00 UTC, which passed" in shown(play.state)
+    assert "deadline" not in shown(undone().state)
+
+
 @pytest.mark.parametrize(
     ("due", "until"),
     [(NOON + timedelta(hours=24), "until 2026-01-02 12:00:00 UTC at the latest"), (None, "without a limit")],
