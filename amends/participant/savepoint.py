@@ -52,4 +52,4 @@ class PostgresSavepoint:
         if not is_transient(error):
             return False
         usable = self.tx.info.transaction_status == TransactionStatus.INTRANS
-        return getattr(error, "sqlstate", "")[:2] == "40" if usable else True
+        return (getattr(error, "sqlstate", None) or "").startswith("40") if usable else True

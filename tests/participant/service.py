@@ -95,6 +95,8 @@ async def misbehave(how: str, tx: Tx, order_id: str) -> None:
                 await tx.execute("SELECT 1/0")
             except psycopg.Error:
                 return
+        case "elsewhere":
+            raise psycopg.OperationalError("another database, which it talks to, cannot be reached")
         case "later":
             await tx.execute("INSERT INTO unique_later VALUES ('same'), ('same')")
         case "unsendable":

@@ -197,6 +197,7 @@ async def test_a_key_of_another_command_is_refused(service: Service) -> None:
         ("break", "failed/error"),
         ("statement", "failed/error"),
         ("swallow", "failed/error"),
+        ("elsewhere", "failed/error"),
         ("later", "failed/error"),
         ("unsendable", "failed/error"),
         ("at length", "failed/too_large"),
