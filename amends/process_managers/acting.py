@@ -9,8 +9,8 @@ from uuid import UUID
 from amends.domain.correlation import LearntKey
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Abandon, Action, Migrate, Release
-from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.ports import Commit, CommitRefused, KeysTaken, Loaded, Outgoing, Publisher, Store
+from amends.infrastructure.publishing import publish_all_that_can_be
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 
@@ -82,9 +82,6 @@ def _has_history(saga_id: UUID, loaded: Loaded) -> bool:
 
 async def _publish(store: Store, publisher: Publisher, commit: Commit) -> None:
     messages: list[Outgoing] = [message for _, message in commit.outbox]
-    refused: frozenset[str] = frozenset()
-    try:
-        await publisher.publish(messages)
-    except PublishFailed as error:  # they stay in the outbox, and a worker tries again
-        refused = frozenset(message.message_id for message in error.messages)
+    # What is refused stays in the outbox, and a worker tries again.
+    refused = await publish_all_that_can_be(publisher, messages)
     await store.published([m.message_id for m in messages if m.message_id not in refused])

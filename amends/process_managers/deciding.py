@@ -27,6 +27,7 @@ from amends.infrastructure.ports import (
     Publisher,
     Store,
 )
+from amends.infrastructure.publishing import publish_all_that_can_be
 from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 from amends.process_managers.remembered import Remembered
@@ -110,18 +111,15 @@ class Deciding:
             self._freed.set()
         await self.publish(sent)
 
-    async def publish(self, messages: Sequence[Outgoing]) -> bool:
-        """Publish. What the broker refuses stays in the outbox and is tried again; False: there was some."""
-        refused: frozenset[str] = frozenset()
-        if messages:
-            try:
-                await self._publisher.publish(messages)
-            except PublishFailed as error:
-                refused = frozenset(message.message_id for message in error.messages)
-                _LOG.error("the broker refused %d messages; they stay in the outbox: %s", len(refused), error)
+    async def publish(self, messages: Sequence[Outgoing]) -> Collection[str]:
+        """Publish. What the broker refuses stays in the outbox, to be tried again; returns the ids of that."""
+        refused = await publish_all_that_can_be(self._publisher, messages)
+        if refused:
+            error = PublishFailed(list(refused.values()))
+            _LOG.error("the broker refused %d messages; they stay in the outbox: %s", len(refused), error)
         self._probe("published")
         self._published += [m.message_id for m in messages if m.message_id not in refused]
-        return not refused
+        return refused.keys()
 
     async def flush(self) -> None:
         """Tell the store what was published since the last commit."""

@@ -177,15 +177,22 @@ class Engine:
         await self._deciding.flush()
         if self._next_housekeeping is None:
             await self._release()
-        while left := await self._store.unpublished(self._batch_size, grace):
-            _LOG.info("publishing %d messages that were left behind", len(left))
-            published = await self._deciding.publish(left)
-            await self._deciding.flush()
-            if not published:
-                break
+        await self._sweep(grace)
         await self._take_held()
         self._next_housekeeping = self._now() + HOUSEKEEPING
         self._next_due = self._now()
+
+    async def _sweep(self, grace: timedelta) -> None:
+        """Publish what was left behind. What the broker refuses is passed over: it may be so for ever."""
+        refused: set[str] = set()
+        while True:
+            found = await self._store.unpublished(self._batch_size + len(refused), grace)
+            left = [message for message in found if message.message_id not in refused]
+            if not left:
+                return
+            _LOG.info("publishing %d messages that were left behind", len(left))
+            refused.update(await self._deciding.publish(left))
+            await self._deciding.flush()
 
     async def _release(self) -> None:
         """Try once more what could not be decided: this worker's definitions may be mended ones."""

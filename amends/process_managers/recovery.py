@@ -10,8 +10,10 @@ from typing import Final
 from amends.domain.events import EventPublished
 from amends.domain.history import Recorded
 from amends.domain.state import SagaState
+from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.clock import fresh_name
 from amends.infrastructure.ports import Outgoing, Publisher, Store
+from amends.infrastructure.publishing import publish_all_that_can_be
 from amends.process_managers import outgoing
 
 _LOG: Final = logging.getLogger("amends.worker")
@@ -19,20 +21,21 @@ _BATCH: Final = 500
 _MILESTONES: Final = [event.type for event in outgoing.MILESTONES]
 
 
-async def send_again(store: Store, publisher: Publisher, saga_types: Sequence[str]) -> int:
-    """Publish every unanswered command of these types again, out of the histories. Returns how many.
+async def send_again(store: Store, publisher: Publisher) -> int:
+    """Publish every unanswered command again, out of the histories. Returns how many.
 
+    Those of all types, held here or not: the loss is noticed by one worker, and then it is remembered for all.
     Each keeps its command id, so a participant that has done it only repeats its answer; the broker is given a
     fresh id, or it might take the message for a duplicate of one that it lost.
     """
     suffix = f"@{fresh_name()}"
+    saga_types = {shape["saga"] for shape in await store.shapes()}
     sent, after = 0, None
     while ids := await store.outstanding(saga_types, after, _BATCH):
         loaded = await store.load(ids)
         states = [aggregate.state for aggregate in loaded.aggregates.values() if aggregate.state]
         messages = [message for state in states for message in outgoing.outstanding(state, suffix)]
-        await publisher.publish(messages)
-        sent, after = sent + len(messages), ids[-1]
+        sent, after = sent + await _publish(publisher, messages), ids[-1]
     _LOG.warning("the broker lost messages: %d unanswered commands were sent again", sent)
     return sent
 
@@ -72,6 +75,14 @@ async def _again(
             if (aggregate := loaded.aggregates.get(recorded.originator_id)) and aggregate.state
         ]
         messages = [each for each in found if each is not None]
-        await publisher.publish(messages)
-        told, after = told + len(messages), page[-1][0]
+        told, after = told + await _publish(publisher, messages), page[-1][0]
     return told
+
+
+async def _publish(publisher: Publisher, messages: Sequence[Outgoing]) -> int:
+    """What cannot be sent must not hold up the others, nor end the worker: it was not sent before either."""
+    refused = await publish_all_that_can_be(publisher, messages)
+    if refused:
+        error = PublishFailed(list(refused.values()))
+        _LOG.error("the broker refused %d messages that it may have lost: %s", len(refused), error)
+    return len(messages) - len(refused)

@@ -92,7 +92,7 @@ class Worker:
 
             async def lost(names: set[str]) -> None:
                 if names & feeding:
-                    await send_again(store, publisher, self.registry.types)
+                    await send_again(store, publisher)
                 if wire.stream(settings.namespace, "sagas") in names:
                     await tell_again(store, publisher, timedelta(days=settings.outbox_retention))
                 if wire.stream(settings.namespace, "events") in names:

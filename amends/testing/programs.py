@@ -58,7 +58,7 @@ async def work(place: Place, process: Process, registry: Registry, options: Mapp
 
     async def lost(names: set[str]) -> None:
         if names & place.names("commands", "events"):
-            await send_again(store, publisher, registry.types)
+            await send_again(store, publisher)
         if names & place.names("events"):
             await publish_again(store, publisher, _KEPT)
 

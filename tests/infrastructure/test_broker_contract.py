@@ -25,6 +25,7 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.memory.broker import MemoryBroker
 from amends.infrastructure.nats import Broker
 from amends.infrastructure.ports import Inbox, Incoming, Outgoing
+from amends.infrastructure.publishing import publish_all_that_can_be
 
 DAYS = timedelta(days=2)
 SOON = 0.3
@@ -346,6 +347,28 @@ async def test_a_message_that_is_too_large_is_refused_before_anything_is_sent(pl
     assert isinstance(verdict, Intact)
     assert verdict.mark is not None
     assert verdict.mark.sequence == 0
+
+
+async def test_what_cannot_be_sent_holds_up_nothing_else(place: Place) -> None:
+    spec = place.consumer()
+    await place.broker.ensure([], [spec])
+    messages = [
+        place.message("m1"),
+        replace(place.message("large"), body=b"x" * 1024 * 1024),
+        place.message("m2"),
+        replace(place.message("bad"), subject=f"{place.namespace}.evt.a b"),
+        replace(place.message("nowhere"), subject=f"{place.namespace}.none"),
+        place.message("m3"),
+    ]
+    publisher = place.broker.publisher(no_stream_within=0.0)
+    refused = await publish_all_that_can_be(publisher, messages)
+    assert {identity: each.message.message_id for identity, each in refused.items()} == {
+        "large": "large",
+        "bad": "bad",
+        "nowhere": "nowhere",
+    }
+    async with place.broker.inbox([spec]) as inbox:
+        assert [each.headers["ce-id"] for each in await collect(inbox, 3)] == ["m1", "m2", "m3"]
 
 
 @pytest.mark.parametrize(

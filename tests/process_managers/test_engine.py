@@ -14,7 +14,7 @@ from amends.domain import wire
 from amends.domain.inputs import Cancel
 from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
-from amends.infrastructure.broker import streams
+from amends.infrastructure.broker import MessageTooLarge, NotStored, streams
 from amends.infrastructure.ports import Commit, Incoming, Outgoing
 from tests.domain.driver import Order, Placed, Reserve
 from tests.process_managers.system import NAMESPACE, Died, Instead, System, commands
@@ -286,6 +286,49 @@ async def test_what_the_broker_refuses_stays_in_the_outbox_until_it_takes_it() -
     await system.later(seconds=30)
     assert "reserve o2" in system.services.asked
     await system.close()
+
+
+class Narrow:
+    """A publisher to a server that takes nothing which is for these orders, for its size: then nothing is sent."""
+
+    def __init__(self, system: System, *keys: str) -> None:
+        self.keys = keys
+        self._publisher = system.broker.publisher()
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        if large := [each for each in messages if each.headers.get(wire.KEY) in self.keys]:
+            raise MessageTooLarge([NotStored(each, "too large") for each in large])
+        await self._publisher.publish(messages)
+
+
+async def test_what_is_too_large_to_be_sent_costs_no_other_message(system: System) -> None:
+    """Of one batch; neither is it taken for sent itself, nor does it hold up what somebody left behind."""
+    narrow = Narrow(system, "o1")
+    await system.engine(publisher=narrow)
+    await system.place("o1", "o2")
+    await system.settle()
+    assert await system.status("o2") == "completed"
+    assert [each.split()[1] for each in system.services.asked] == ["o2"] * 4
+    assert [each.subject for each in await system.store.unpublished(10, timedelta(0))]
+    narrow.keys = ()
+    await system.later(seconds=11)
+    assert await system.status("o1") == "completed"
+
+
+async def test_what_the_broker_refuses_for_ever_holds_up_no_other_message_left_behind(system: System) -> None:
+    narrow = Narrow(system, "o1", "o2", "o3")
+    await system.engine(publisher=narrow, batch_size=2)
+    await system.place("o1", "o2", "o3")
+    await system.settle()
+    left = Outgoing("left", f"{NAMESPACE}.dead.worker", {wire.CE_ID: "left"}, b"{}")
+    await system.store.commit(Commit(outbox=[(None, left)]))
+    await system.later(seconds=11)
+    assert [each.headers[wire.CE_ID] for each in await system.published("dead")] == ["left"]
+    assert {each.headers[wire.KEY] for each in await system.store.unpublished(10, timedelta(0))} == {
+        "o1",
+        "o2",
+        "o3",
+    }
 
 
 # Two engines

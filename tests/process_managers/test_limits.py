@@ -205,5 +205,5 @@ async def test_what_the_broker_lost_is_sent_again_and_what_is_held_is_not(system
     system.services.says["reserve"] = None
     await system.place("o1", "o2", "o3")
     await system.settle()
-    sent = await send_again(system.store, system.broker.publisher(), ["order"])
+    sent = await send_again(system.store, system.broker.publisher())
     assert sent == lost + 1

@@ -14,6 +14,7 @@ from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.ports import Publisher
 from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.outbox import Outbox, Recorded
+from amends.infrastructure.publishing import publish_all_that_can_be
 
 _LOG: Final = logging.getLogger("amends.outbox")
 _AT_ONCE: Final = 500
@@ -90,17 +91,13 @@ class Relay:
 
     async def publish(self, recorded: Sequence[Recorded]) -> None:
         """Publish these and mark them; what the broker refuses is logged, and left for a sweep."""
-        remaining = list(recorded)
-        while remaining:
-            try:
-                await self._publisher.publish([each.message for each in remaining])
-                break
-            except PublishFailed as error:
-                _LOG.error("%s: the broker refused; the message stays: %s", self._outbox.schema, error)
-                refused = {message.message_id for message in error.messages}
-                remaining = [each for each in remaining if each.message.message_id not in refused]
-        if remaining:
-            await self._link.run(lambda connection: self._outbox.mark_published(connection, remaining))
+        refused = await publish_all_that_can_be(self._publisher, [each.message for each in recorded])
+        if refused:
+            error = PublishFailed(list(refused.values()))
+            _LOG.error("%s: the broker refused; the message stays: %s", self._outbox.schema, error)
+        stored = [each for each in recorded if each.message.message_id not in refused]
+        if stored:
+            await self._link.run(lambda connection: self._outbox.mark_published(connection, stored))
 
     async def _unpublished(self, after: int, grace: timedelta) -> list[Recorded]:
         return await self._link.run(
