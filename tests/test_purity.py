@@ -90,6 +90,7 @@ def foreign_imports(source: str, path: str) -> list[str]:
     return found
 
 
+@pytest.mark.semantics("clock")
 def test_only_the_infrastructure_touches_clock_chance_and_threads() -> None:
     found = [
         line

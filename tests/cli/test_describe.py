@@ -59,6 +59,7 @@ def test_a_module_without_sagas_is_refused_with_the_mend() -> None:
     assert "order@1" in refused.stderr
 
 
+@pytest.mark.semantics("shapes")
 async def test_a_recorded_design_is_drawn_without_its_code(
     servers: Servers, database: str, namespace: str
 ) -> None:

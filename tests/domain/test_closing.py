@@ -89,6 +89,7 @@ def test_a_late_success_of_the_pivot_while_it_is_closed_goes_forward(how: str) -
 
 
 @pytest.mark.parametrize("how", WAYS)
+@pytest.mark.semantics("closing")
 def test_a_late_rejection_of_the_pivot_while_it_is_closed_compensates(how: str) -> None:
     play = closing(how)
     play.reject("ship")
@@ -108,6 +109,7 @@ def test_a_late_failure_of_the_pivot_while_it_is_closed_changes_nothing() -> Non
 
 
 @pytest.mark.parametrize("how", ["failed", "timed out", "forgotten"])
+@pytest.mark.semantics("closing")
 def test_a_close_without_an_answer_is_retried_for_ever_with_the_same_key_and_parked(how: str) -> None:
     play = closing()
     for _ in range(8):

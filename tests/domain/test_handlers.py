@@ -123,6 +123,7 @@ def test_an_event_that_comes_twice_is_handled_once() -> None:
     assert told.state.handlers.model["approvals"] == ["somebody"]
 
 
+@pytest.mark.semantics("handlers")
 def test_an_answer_comes_back_to_the_handler_of_its_event_and_is_recorded_once() -> None:
     told = fulfilment()
     told.succeed("payments.charge", CHARGED)
@@ -265,6 +266,17 @@ def test_events_that_come_when_nothing_more_is_decided_are_recorded_and_passed_o
     assert told.status == "completed"
 
 
+@pytest.mark.semantics("handlers-complete")
+def test_events_that_come_while_it_turns_back_are_recorded_and_passed_over() -> None:
+    told = paid()
+    told.cancel()
+    [event] = told.tell(APPROVED)
+    assert isinstance(event, e.EventPassedOver)
+    assert (event.subject, event.reason) == ("staff.approved", "it is compensating")
+    assert told.state.handlers.model["payment_id"] == "p1"
+    assert "approvals" not in told.state.handlers.model
+
+
 @pytest.mark.semantics("handlers-and-operators")
 def test_an_answer_that_an_operator_gives_by_hand_is_told_to_its_handler() -> None:
     told = fulfilment()
@@ -316,6 +328,7 @@ def test_cancel_turns_back_and_is_refused_after_the_pivot() -> None:
 # Time
 
 
+@pytest.mark.semantics("handlers")
 def test_a_timeout_calls_its_handler_and_may_be_asked_for_again() -> None:
     told = paid()
     assert told.wait(DAY - SECOND) == []
@@ -369,6 +382,7 @@ def test_a_rejection_that_came_while_suspended_is_told_to_its_handler_when_it_go
 # Starting
 
 
+@pytest.mark.semantics("handlers")
 def test_several_events_may_start_a_saga_and_those_that_come_after_are_handled() -> None:
     told = Told(Fulfilment, PaidAhead(order_id="o1"))
     assert told.sent == ["warehouse.pack"]

@@ -171,6 +171,7 @@ def test_a_map_that_misses_a_recorded_step_is_refused() -> None:
     refused(played("reserve"), Renamed, "its step 'charge' is not among the steps of that version")
 
 
+@pytest.mark.semantics("migration")
 def test_a_version_that_says_nothing_of_this_one_is_refused() -> None:
     class Silent(Order, name="order", version=3, key="order_id", migrates=[Migration(2)]):
         pass

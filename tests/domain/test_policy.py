@@ -18,7 +18,7 @@ from tests.domain.driver import SECOND
 MIDDLE = UUID(int=0x7FFF)  # draws next to no jitter
 
 
-@pytest.mark.semantics("retries")
+@pytest.mark.semantics("retries", "compensation-retries")
 def test_the_delay_grows_up_to_its_cap_and_is_slow_after_the_quick_attempts() -> None:
     retry = Retry(attempts=6, delay=SECOND, factor=2, cap=SECOND * 6, slow=SECOND * 600)
     waits = [round(retry.wait(tries, MIDDLE) / SECOND) for tries in range(1, 8)]

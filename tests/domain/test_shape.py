@@ -7,7 +7,8 @@ import json
 import pytest
 
 from amends.domain.definition import in_order
-from tests.domain.driver import Charged, Order, Released, Reserved
+from amends.domain.saga import Saga, step
+from tests.domain.driver import Charge, Charged, Notify, Order, Placed, Play, Released, Reserve, Reserved
 
 
 @pytest.mark.semantics("shapes")
@@ -28,6 +29,32 @@ def test_the_shape_is_json_and_says_what_a_history_is_drawn_from() -> None:
         "timeout": 10.0,
         "retry": {"attempts": 3, "delay": 1.0, "factor": 2.0, "cap": 10.0, "slow": 100.0},
     }
+
+
+@pytest.mark.semantics("steps-by-name")
+def test_a_step_is_found_wherever_it_stands() -> None:
+    class Moved(Saga[Placed], name="order", version=1, key="order_id"):
+        """The order's first steps, behind one that the history does not know."""
+
+        @step
+        def notify(self) -> Notify:
+            return Notify(order_id=self.key)
+
+        @step(after=[])
+        def reserve(self) -> Reserve:
+            return Reserve(order_id=self.key)
+
+        @step(after=[reserve])
+        def charge(self) -> Charge:
+            return Charge(order_id=self.key, amount=1)
+
+    play = Play()
+    play.definition = Moved.definition
+    play.succeed("reserve")
+    assert play.state.step("reserve").succeeded
+    assert play.sent == ["reserve", "notify", "charge"]
+    play.succeed("charge", "notify")
+    assert play.status == "completed"
 
 
 def test_every_subject_on_which_an_answer_can_come() -> None:

@@ -37,7 +37,7 @@ def test_rejected_before_the_pivot_compensates_the_steps_done_and_not_this_one()
 
 
 @pytest.mark.parametrize("how", ["failed", "timed out"])
-@pytest.mark.semantics("unanswered-before-the-pivot")
+@pytest.mark.semantics("unanswered-before-the-pivot", "command-id")
 def test_no_definite_answer_before_the_pivot_is_retried_with_the_same_key(how: str) -> None:
     play = Play()
     play.succeed("reserve")
@@ -153,6 +153,9 @@ def test_rejected_after_the_pivot_opens_a_new_round_later_and_parks() -> None:
         assert not play.state.step("notify").forward.parked
         play.reject("notify")
         assert play.status == "running"
+        again = play.state.step("notify").forward.retry
+        assert again is not None
+        assert again > play.now
         play.tick()
     rounds = [event for event in play.commands if event.step == "notify"]
     assert [(event.round, event.attempt) for event in rounds] == [(1, 1), (2, 1), (3, 1), (4, 1)]

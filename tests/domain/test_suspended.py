@@ -25,6 +25,7 @@ def suspended(*succeeded: str) -> Play:
     return play
 
 
+@pytest.mark.semantics("event-fields")
 def test_it_is_recorded_who_suspended_it_and_why() -> None:
     play = Play()
     [event] = play.suspend(reason="an outage")
@@ -225,6 +226,7 @@ def test_what_is_over_cannot_be_suspended() -> None:
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
+@pytest.mark.semantics("compensation-by-hand")
 def test_every_action_needs_a_reason(reason: str) -> None:
     with pytest.raises(ActionRefused, match="expected a reason"):
         Play().suspend(reason=reason)

@@ -364,6 +364,7 @@ async def test_a_message_waits_once_for_each_saga_type(store: AnyStore) -> None:
     assert await store.take_held([*HELD_HERE, ("invoice", 1)], 10) == both[:1]
 
 
+@pytest.mark.semantics("unclaimed")
 async def test_a_held_message_waits_on_where_its_saga_was_changed_by_another_worker(store: AnyStore) -> None:
     saga = started()
     message = held("m2", saga.id)

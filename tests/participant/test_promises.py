@@ -136,6 +136,7 @@ async def test_a_failed_compensation_may_succeed_under_the_same_key(service: Ser
     assert await service.effects() == ["charge", "refund"]
 
 
+@pytest.mark.semantics("promise-one-row")
 async def test_close_before_the_forward_command_makes_it_impossible(service: Service) -> None:
     [answer] = await service.answers(close())
     assert answer.code == "rejected/closed"
@@ -150,6 +151,7 @@ async def test_close_after_a_failed_attempt_makes_the_next_impossible(service: S
     assert await service.effects() == []
 
 
+@pytest.mark.semantics("promise-one-row")
 async def test_close_after_the_effect_answers_with_the_stored_reply(service: Service) -> None:
     first = await service.answers(forward())
     [answer] = await service.answers(close())
@@ -167,6 +169,7 @@ async def test_close_after_a_tombstone_is_rejected(service: Service) -> None:
     assert await service.codes(compensate(), close()) == ["succeeded", "rejected/compensated"]
 
 
+@pytest.mark.semantics("promise-one-row")
 async def test_compensation_after_close_does_nothing(service: Service) -> None:
     assert await service.codes(close(), compensate(), forward()) == [
         "rejected/closed",

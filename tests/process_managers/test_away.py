@@ -16,6 +16,7 @@ from amends.client import Run
 from amends.domain.events import JsonObject
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import PostgresStore
+from amends.infrastructure.shapes import ShapeDiffers
 
 SOON = timedelta(seconds=30)
 
@@ -132,6 +133,24 @@ async def test_an_answer_for_a_version_that_nobody_holds_waits_for_a_worker_that
         assert not await is_held()
         history = await town.store.history(run.id)
         assert {recorded.event.by for recorded in history[2:]} <= {"both"}
+
+
+class OtherBread(Saga[Ordered], name="bread", version=1, key="key"):
+    @step
+    def hand(self) -> Hand:
+        return Hand()
+
+
+@pytest.mark.semantics("shape-differs")
+async def test_a_worker_with_another_shape_of_a_recorded_version_does_not_start(
+    servers: Servers, namespace: str
+) -> None:
+    async with opened(servers, namespace) as town:
+        async with Worker([Bread], town.settings):
+            recorded = await town.store.shapes()
+        with pytest.raises(ShapeDiffers, match="Give the changed definition a new version"):
+            await Worker([OtherBread], town.settings).run()
+        assert await town.store.shapes() == recorded
 
 
 @pytest.mark.semantics("recorded-is-heard")

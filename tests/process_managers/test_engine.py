@@ -204,6 +204,7 @@ async def test_an_engine_with_nothing_to_do_does_nothing(system: System) -> None
 # Who dies in between
 
 
+@pytest.mark.semantics("compensation-recorded")
 async def test_the_outbox_of_a_worker_that_died_before_it_published_is_swept(system: System) -> None:
     async def publish(messages: Sequence[Outgoing]) -> None:
         raise Died

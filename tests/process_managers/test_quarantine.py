@@ -192,6 +192,7 @@ async def test_the_same_release_again_changes_nothing(
     assert (await system.told("large")).count("saga.released") == 1
 
 
+@pytest.mark.semantics("quarantine")
 async def test_an_event_that_cannot_be_read_puts_its_saga_into_quarantine(system: System) -> None:
     """Its bytes are not what its type says; the first one that reads it is put off, and the others go on."""
     system.services.says["reserve"] = None

@@ -164,6 +164,7 @@ def test_one_by_one_is_the_same_as_at_once(definition: Definition, sequence: lis
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sequence=st.lists(ACTS, max_size=25))
+@pytest.mark.semantics("two-styles")
 def test_a_process_manager_of_handlers_shows_what_the_domain_says(sequence: list[TellingAct]) -> None:
     told = Told(Fulfilment, Ordered(order_id="o1"))
     for number, act in enumerate(sequence):

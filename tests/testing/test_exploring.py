@@ -283,6 +283,7 @@ class Manager(
         yield complete()
 
 
+@pytest.mark.semantics("two-styles")
 def test_a_process_manager_of_handlers_is_explored_with_every_event_and_timeout() -> None:
     found = explore(Manager.definition)
     assert found.problems == []

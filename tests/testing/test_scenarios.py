@@ -250,6 +250,7 @@ def test_what_a_saga_tells_others_is_expected_as_an_event(saga_test: SagaTest) -
         scenario.expect_event(GaveUp)  # it was told once
 
 
+@pytest.mark.semantics("two-styles")
 def test_a_process_manager_of_handlers_is_played_alike(saga_test: SagaTest) -> None:
     order = OrderPlaced(order_id="o1", customer="c", sku="s", quantity=1, total=Decimal(9), country="CH")
     scenario = saga_test(OrderHandlers).start(order)
