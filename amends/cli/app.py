@@ -132,7 +132,7 @@ async def _run_all(
     settings: Settings, modules: list[str], *, sagas: bool, participants: bool, views: bool
 ) -> None:
     found = find(modules)
-    workers = [Worker(found.sagas, settings)] if sagas and found.sagas else []
+    workers = [Worker(found.sagas, settings, limits=found.limits)] if sagas and found.sagas else []
     services = found.participants if participants else []
     if not workers and not services:
         wanted = " or ".join([*["a Saga"] * sagas, *["a Participant"] * participants])

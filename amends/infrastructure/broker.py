@@ -40,7 +40,7 @@ class ConsumerSpec:
 
     `deliver` says where it begins when it is created for the first time: with what comes from then on, or
     with all that the stream holds. `ack_wait` is in seconds: what is not acknowledged for so long is
-    delivered again.
+    delivered again. `ahead` is how many messages one inbox takes in advance, None: as many as of others.
     """
 
     stream: str
@@ -49,6 +49,7 @@ class ConsumerSpec:
     deliver: Literal["new", "all"] = "all"
     ack_wait: float = 30.0
     max_ack_pending: int = 20_000
+    ahead: int | None = None
 
     @property
     def place(self) -> str:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID
 
 from amends.domain.gate import Gate
 from amends.domain.limits import Limit
 
+if TYPE_CHECKING:
+    from amends.infrastructure.ports import Incoming
+
 IN_FORCE: Final = timedelta(minutes=1)
 """For how long a limit stands of which no worker has told that it has it."""
 
 LEASE: Final = timedelta(seconds=10)
-"""How long a worker has to record that a command is released, before another one may do so."""
+"""How long a worker has to record that a command is released, or a saga started, before another one may do so."""
+
+WAITS: Final = "limit"
+"""Why a start is held for which there is no slot."""
 
 GRACE: Final = timedelta(minutes=1)
 """For how long a command is outstanding whose time is over while nothing of that is recorded: its saga is suspended, in
@@ -58,11 +64,15 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The participants and saga types that have limits now; `known` are all participants that ever had."""
+    """The participants and saga types that have limits now.
+
+    `known` are all participants that ever had, `waiting` the types of which starts wait, whether they have or not.
+    """
 
     participants: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,22 @@ class Releases:
 
     commands: Sequence[tuple[UUID, UUID]] = ()
     again: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The sagas that may start, and the types of which no other may."""
+
+    sagas: frozenset[UUID] = frozenset()
+    full: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Starts that waited and may be handled now, each with its slot; and whether newcomers may start beside them."""
+
+    starts: Sequence[Incoming] = ()
+    has_room: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +150,18 @@ class Limits(Protocol):
         Each stays marked for `LEASE`; a commit that says that it is out must come in that time, or it is released
         once more.
         """
+        ...
+
+    async def reserve(self, starts: Mapping[UUID, str]) -> Reserved:
+        """Reserve slots for these new sagas, each given with its type, as far as there are any.
+
+        Who waits already goes before. A saga that runs, or has a slot, needs none. A slot in which nothing has
+        started within `LEASE` is free again.
+        """
+        ...
+
+    async def open(self, saga: str, at_most: int) -> Opened:
+        """Reserve slots of this type for starts that wait, oldest first. They wait on until a commit has them."""
         ...
 
     async def status(self) -> LimitStatus:

@@ -105,9 +105,10 @@ class DeadLetter:
 class Held:
     """A message that waits in the store, once for each saga type that it concerns.
 
-    `why` is `quarantine` (its saga is), `version` (no worker that took it holds that one, or can read its history) or
-    `early` (it finds no saga yet); `error` tells a person what happened. An early one names the further key that it
-    was looked for by, if it was one, and the time after which it has waited long enough.
+    `why` is `quarantine` (its saga is), `version` (no worker that took it holds that one, or can read its history),
+    `early` (it finds no saga yet) or `limit` (it starts a saga, and as many run as may); `error` tells a person what
+    happened. An early one names the further key that it was looked for by, if it was one, and the time after which it
+    has waited long enough.
     """
 
     message: Incoming
@@ -372,10 +373,19 @@ class Inbox(Protocol):
         """Tell the broker that these are done with. Losing an acknowledgement only causes another delivery."""
         ...
 
+    def pause(self, durable: str) -> None:
+        """Ask for no more messages of this consumer; those that were asked for may still come."""
+        ...
+
+    def resume(self, durable: str) -> None:
+        """Ask for this consumer's messages again."""
+        ...
+
     async def handled_until(self) -> datetime | None:
         """All that the broker received before this moment is acknowledged; None: all of it, as of now.
 
-        `NO_MOMENT` where a consumer is missing: the broker lost it, and may have messages for it.
+        `NO_MOMENT` where a consumer is missing: the broker lost it, and may have messages for it. Those of a paused
+        consumer do not count.
         """
         ...
 

@@ -18,7 +18,7 @@ from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.inputs import Action, Admit, Arrival, Migrate, Tick
 from amends.domain.replies import Uncorrelated
 from amends.domain.state import SagaState
-from amends.infrastructure.limits import InForce
+from amends.infrastructure.limits import WAITS, InForce
 from amends.infrastructure.ports import Commit, Held, Incoming, Loaded
 from amends.process_managers import limiting, outgoing, unclaimed
 from amends.process_managers.draft import Draft
@@ -84,6 +84,16 @@ class Batch:
     def unheard(self, event: Unheard, version: int) -> None:
         """Keep an event for a worker with the version that listens to it."""
         unclaimed.unheard(self._draft, event, version)
+
+    def postpone(self, start: Routed) -> None:
+        """Keep a start until there is a slot for it."""
+        if start.message.held == WAITS:
+            return
+        self._draft.let_go(start.message, start.message_id, start.saga, None)
+        error = f"as many {start.saga} sagas run as may at once"
+        self._draft.held.append(
+            Held(start.message, start.message_id, start.saga_id, start.saga, start.definition, WAITS, error)
+        )
 
     def _unclaimed(self, told: Sequence[Told]) -> None:
         for item in told:

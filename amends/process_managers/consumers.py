@@ -24,6 +24,7 @@ def consumer_specs(
     for saga in registry.types:
         starts = start_filter(namespace, saga, shapes)
         replies = reply_filter(namespace, saga, shapes)
-        specs.append(ConsumerSpec(events, f"{START}{saga}", starts, deliver=deliver))
+        ahead = registry.limits.get(saga)
+        specs.append(ConsumerSpec(events, f"{START}{saga}", starts, deliver=deliver, ahead=ahead))
         specs.append(ConsumerSpec(events, f"{REPLIES}{saga}", replies, deliver=deliver))
     return specs

@@ -16,7 +16,7 @@ from amends.domain.history import Recorded
 from amends.domain.inputs import Admit, Tick
 from amends.infrastructure import metrics
 from amends.infrastructure.broker import PublishFailed
-from amends.infrastructure.limits import InForce
+from amends.infrastructure.limits import WAITS, InForce
 from amends.infrastructure.ports import (
     Commit,
     CommitRefused,
@@ -32,7 +32,7 @@ from amends.process_managers.batch import Batch
 from amends.process_managers.registry import Registry
 from amends.process_managers.remembered import Remembered
 from amends.process_managers.routing import NOBODY
-from amends.process_managers.sorting import Sorted, Sorting
+from amends.process_managers.sorting import Sorted, Sorting, is_start
 
 _LOG: Final = logging.getLogger("amends.worker")
 
@@ -44,9 +44,10 @@ class Deciding:
     """Takes batches to their commit and their publication. A saga is in the hands of one batch at a time.
 
     `now` tells the database's time, as far as it is known without asking; `woken` is told of every wake-up that
-    was committed, and (None) when `expected` became true (held messages should be looked at soon) or something came
-    to `touched` (of these participants more held commands may leave). Who does so makes it false, or takes it away.
-    `limits` are those in force. What was published is noted in the store with the next commit, or by `flush`.
+    was committed, and (None) when something should be looked at soon: `expected` became true (held messages), or
+    something came to `touched` (participants of which more held commands may leave), `full` or `freed` (saga types of
+    which no more, or more, may start). Who does so makes it false, or takes it away. `limits` are those in force.
+    What was published is noted in the store with the next commit, or by `flush`.
     """
 
     def __init__(  # noqa: PLR0913 - the ports, and what the engine knows
@@ -78,6 +79,13 @@ class Deciding:
         self.expected = False
         self.limits = InForce()
         self.touched: set[str] = set()
+        self.full: set[str] = set()
+        self.freed: set[str] = set()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody should look at what committing led to."""
+        return self.expected or bool(self.touched or self.full or self.freed)
 
     @property
     def has_published(self) -> bool:
@@ -89,6 +97,8 @@ class Deciding:
         taken = await self._sorting.sort(messages)
         for saga_id in due:
             taken.told.setdefault(saga_id, []).append(Tick(until=until))
+        if self.limits.types:
+            await self._reserve(taken)
         await self._handle(taken)
 
     async def admit(self, commands: Iterable[tuple[UUID, UUID]]) -> None:
@@ -97,6 +107,19 @@ class Deciding:
         for saga_id, command_id in commands:
             taken.told.setdefault(saga_id, []).append(Admit(command_id))
         await self._handle(taken)
+
+    async def _reserve(self, taken: Sorted) -> None:
+        """Reserve slots for what starts sagas of limited types; where there is none, it waits."""
+        first = {saga_id: next(filter(is_start, items), None) for saga_id, items in taken.told.items()}
+        starts = {saga_id: each.saga for saga_id, each in first.items() if each}
+        limited = {saga_id: saga for saga_id, saga in starts.items() if saga in self.limits.types}
+        if not limited:
+            return
+        reserved = await self._store.limits.reserve(limited)
+        self.full |= reserved.full
+        for saga_id in limited:
+            if saga_id not in reserved.sagas:
+                taken.postpone(saga_id)
 
     async def _handle(self, taken: Sorted) -> None:
         told = taken.told
@@ -131,7 +154,7 @@ class Deciding:
         sent: list[Outgoing] = []
         remembered = self._remembered.take(taken.told)
         refused: frozenset[tuple[UUID, LearntKey]] = frozenset()
-        while taken.told or taken.strays or taken.ahead:
+        while taken.left:
             batch = await self._batch(taken, remembered, refused)
             published, self._published = self._published, []
             commit = batch.decide(published)
@@ -151,10 +174,7 @@ class Deciding:
             self._probe("committed")
             self._report(commit, lost)
             _count(commit, events, lost)
-            self.expected |= batch.expected
-            self.touched |= batch.touched
-            if batch.expected or batch.touched:
-                self._woken(None)
+            self._note(batch, commit)
             sent += [message for saga_id, message in commit.outbox if saga_id not in lost]
             self._remembered.check(remembered, len(lost & remembered.keys()))
             self._remembered.keep(saga for saga in commit.aggregates if saga.id not in lost)
@@ -191,6 +211,8 @@ class Deciding:
             batch.stray(message, reason)
         for event, version in taken.ahead:
             batch.unheard(event, version)
+        for start in taken.waiting:
+            batch.postpone(start)
         return batch
 
     async def _loaded(self, told: Iterable[UUID], remembered: Mapping[UUID, SagaAggregate]) -> Loaded:
@@ -199,6 +221,14 @@ class Deciding:
             return Loaded(self._now(), remembered, {}, frozenset())
         loaded = await self._store.load(missing)
         return replace(loaded, aggregates={**loaded.aggregates, **remembered})
+
+    def _note(self, batch: Batch, commit: Commit) -> None:
+        """What should be looked at because of this commit."""
+        self.expected |= batch.expected
+        self.touched |= batch.touched
+        self.freed |= {slot.saga for slot in commit.slots if not slot.busy}
+        if self.is_awaited:
+            self._woken(None)
 
     def _report(self, commit: Commit, lost: Iterable[UUID]) -> None:
         wake_ups = [row.wake_up for row in commit.rows if row.wake_up is not None]
@@ -211,8 +241,12 @@ class Deciding:
         for saga_id, error in commit.quarantined.items():
             _LOG.error("saga %s is in quarantine: %s", saga_id, error, extra={"saga_id": str(saga_id)})
         for item in commit.held:
-            _LOG.warning(
-                "message %s is held: %s", item.message_id, item.error, extra={"saga_id": str(item.saga_id)}
+            _LOG.log(
+                logging.DEBUG if item.why == WAITS else logging.WARNING,
+                "message %s is held: %s",
+                item.message_id,
+                item.error,
+                extra={"saga_id": str(item.saga_id)},
             )
 
 

@@ -19,6 +19,7 @@ from amends.infrastructure.ports import Clock, Due, Inbox, Incoming, Publisher, 
 from amends.process_managers.deciding import Deciding
 from amends.process_managers.registry import Registry
 from amends.process_managers.releasing import Releasing
+from amends.process_managers.starting import Starting
 
 _LOG: Final = logging.getLogger("amends.worker")
 
@@ -73,6 +74,7 @@ class Engine:
             probe=probe,
         )
         self._releasing = Releasing(store.limits, self._deciding, limits, registry.limits, batch_size, probe)
+        self._starting = Starting(store, inbox, self._deciding, registry, batch_size)
         self._stop = asyncio.Event()
         self._nudged: asyncio.Future[None] | None = None
         self._room = asyncio.Semaphore(_UNDER_WAY)
@@ -131,6 +133,7 @@ class Engine:
             await self._housekeeping()
         elif self._deciding.expected:
             await self._take_held()
+        await self._starting.attend()
         await self._releasing.attend(self._now())
         return await self._take_due()
 
@@ -149,7 +152,7 @@ class Engine:
 
     def _patience(self) -> float:
         """Seconds until something must be done even where no message comes."""
-        if self._deciding.expected or self._deciding.touched:
+        if self._deciding.is_awaited:
             return 0.0
         moments = (self._next_due, self._next_housekeeping, self._releasing.again)
         times = [time for time in moments if time is not None]
@@ -173,7 +176,8 @@ class Engine:
     async def _housekeeping(self) -> None:
         """Take over what a worker that died left behind. At the start it is anything, later what is overdue."""
         grace = timedelta(0) if self._next_housekeeping is None else HOUSEKEEPING
-        await self._releasing.declare(anew=self._next_housekeeping is None)
+        for saga in await self._releasing.declare(anew=self._next_housekeeping is None):
+            await self._starting.begin(saga)
         await self._deciding.flush()
         if self._next_housekeeping is None:
             await self._release()

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from amends.domain.correlation import Correlation
 from amends.domain.events import JsonObject
-from amends.domain.handlers.definition import AnyDefinition
+from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.wire import event_subject, reply_subjects
 from amends.process_managers.errors import DuplicateDefinition
 
@@ -48,6 +48,12 @@ class Registry:
         """How many sagas of a type may run at once, by the newest version held of each type that has a limit."""
         limits = {saga: self.newest(saga).limit for saga in self.types}
         return {saga: limit for saga, limit in limits.items() if limit is not None}
+
+    def manages(self, saga: str) -> bool:
+        """Whether any version held of the type is in the event-handler style."""
+        return any(
+            name == saga and isinstance(each, ManagerDefinition) for (name, _), each in self._held.items()
+        )
 
     def get(self, saga: str, version: int) -> AnyDefinition | None:
         """The definition of this type and version, where it is held."""

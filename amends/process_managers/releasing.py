@@ -39,11 +39,17 @@ class Releasing:
         """When something may leave although nothing comes."""
         return min(self._again.values(), default=None)
 
-    async def declare(self, *, anew: bool) -> None:
-        """Tell which limits this worker has, learn which are in force, and look at all of them soon."""
+    async def declare(self, *, anew: bool) -> frozenset[str]:
+        """Tell which limits this worker has, learn which are in force, and look at all of them soon.
+
+        Returns the saga types that have one by now and had none.
+        """
+        before = self._deciding.limits.types if not anew else (await self._store.in_force()).types
         in_force = await self._store.declare(self._limits, self._types, anew=anew)
         self._deciding.limits = in_force
         self._deciding.touched |= in_force.known
+        self._deciding.freed |= in_force.types | in_force.waiting
+        return in_force.types & self._types.keys() - before
 
     async def attend(self, now: datetime) -> None:
         """Send what may leave by now."""

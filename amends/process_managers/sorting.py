@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeGuard
 from uuid import UUID
 
 from amends.domain.definition import InvalidMessage
 from amends.domain.events import JsonObject
+from amends.domain.inputs import Start
 from amends.infrastructure.ports import Incoming, Store
 from amends.process_managers.batch import Told
 from amends.process_managers.errors import Unroutable
@@ -20,19 +22,38 @@ class Sorted:
     """The messages of a batch by saga, in their order; under `NOBODY` those that name no saga that there is.
 
     `strays` are those that cannot be handled, with the reason; `ahead` are events with the version that listens to
-    them, which is not held here.
+    them, which is not held here; `waiting` are starts for which there is no slot.
     """
 
     told: dict[UUID, list[Told]] = field(default_factory=dict[UUID, list[Told]])
     strays: list[tuple[Incoming, str]] = field(default_factory=list[tuple[Incoming, str]])
     ahead: list[tuple[Unheard, int]] = field(default_factory=list[tuple[Unheard, int]])
+    waiting: list[Routed] = field(default_factory=list[Routed])
+
+    @property
+    def left(self) -> bool:
+        """There is something to be handled."""
+        return bool(self.told or self.strays or self.ahead or self.waiting)
+
+    def postpone(self, saga_id: UUID) -> None:
+        """There is no slot for this saga: its starts wait."""
+        items = self.told.pop(saga_id)
+        self.waiting += [item for item in items if is_start(item)]
+        if others := [item for item in items if not is_start(item)]:
+            self.told[saga_id] = others
 
     def apart(self) -> list[Sorted]:
         """Each saga's part, each message of no saga, and all others by themselves."""
         parts = [Sorted({saga_id: told}) for saga_id, told in self.told.items() if saga_id != NOBODY]
         parts += [Sorted({NOBODY: [each]}) for each in self.told.get(NOBODY, ())]
         parts += [Sorted(strays=[each]) for each in self.strays]
+        parts += [Sorted(waiting=[each]) for each in self.waiting]
         return parts + [Sorted(ahead=[each]) for each in self.ahead]
+
+
+def is_start(item: Told) -> TypeGuard[Routed]:
+    """It may start a saga."""
+    return isinstance(item, Routed) and isinstance(item.given, Start)
 
 
 class Sorting:

@@ -136,15 +136,17 @@ class Gated:
         self._port = port
         self._name = name
         self._process = process
-        self._calls: dict[str, Callable[..., Awaitable[Any]] | Gated] = {}
+        self._calls: dict[str, Any] = {}
 
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]] | Gated:
-        """The port's method of this name, which must be a coroutine function; or a port that is a part of it."""
+    def __getattr__(self, name: str) -> Any:
+        """What the port has under this name: a coroutine function, gated; a port that is a part of it; or as it is."""
         if name not in self._calls:
             found = getattr(self._port, name)
             label = f"{self._name}.{name}"
-            called = inspect.iscoroutinefunction(found)
-            self._calls[name] = self._gated(label, found) if called else Gated(found, label, self._process)
+            if inspect.iscoroutinefunction(found):
+                self._calls[name] = self._gated(label, found)
+            else:
+                self._calls[name] = found if callable(found) else Gated(found, label, self._process)
         return self._calls[name]
 
     def _gated(self, label: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

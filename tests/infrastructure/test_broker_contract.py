@@ -260,6 +260,16 @@ async def test_what_a_closed_inbox_did_not_hand_out_is_had_by_another_at_once(pl
         await inbox.receive(1, None)
 
 
+async def test_messages_of_a_paused_consumer_do_not_count_as_unhandled(place: Place) -> None:
+    await place.broker.ensure([], [place.consumer("one")])
+    async with place.broker.inbox([place.consumer("one")]) as inbox:
+        inbox.pause("one")
+        await place.publish("a")
+        assert await inbox.handled_until() is None
+        inbox.resume("one")
+        assert await inbox.handled_until() is not None
+
+
 async def test_handled_until_is_the_arrival_of_the_first_unacknowledged_message(place: Place) -> None:
     spec = place.consumer("one", "pay.paid", "stock.reserved")
     await place.broker.ensure([], [spec])

@@ -11,11 +11,13 @@ import pytest
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.limits import Breaker, Limit
-from amends.infrastructure.limits import LimitedCommand, LimitedSaga
+from amends.infrastructure.limits import WAITS, LimitedCommand, LimitedSaga, Reserved, Slot
 from amends.infrastructure.memory.store import MemoryStore
+from amends.infrastructure.ports import Held
 from amends.infrastructure.postgres.store import PostgresStore, migrate_store
 from tests.conftest import DatabaseFrom
 from tests.infrastructure.store_data import HOUR, NOW, batch, new, skipped, started
+from tests.infrastructure.store_data import held as held_message
 
 AnyStore = MemoryStore | PostgresStore
 PAUSE = timedelta(milliseconds=50)
@@ -243,3 +245,124 @@ async def test_a_limit_that_no_worker_has_any_more_holds_nothing(
     assert not in_force.types
     assert in_force.known == {"inventory"}
     assert len(await let_go(store)) == 2
+
+
+# How many sagas of a type run at once
+
+
+async def ends(store: AnyStore, saga: SagaAggregate, *, busy: bool = False) -> None:
+    """The saga goes on, and has a slot or not."""
+    version = saga.version
+    saga.append([skipped()])
+    assert not await store.commit(replace(batch((saga, version)), slots=[Slot(saga.id, "order", busy)]))
+
+
+async def runs(store: AnyStore, saga: SagaAggregate) -> SagaAggregate:
+    await store.commit(replace(new(saga), slots=[Slot(saga.id, "order", busy=True)]))
+    return saga
+
+
+def waits(message_id: str, saga: SagaAggregate) -> Held:
+    return replace(held_message(message_id, saga.id), why=WAITS)
+
+
+async def busy(store: AnyStore) -> tuple[int, int]:
+    [status] = (await store.limits.status()).types
+    return status.busy, status.waiting
+
+
+async def test_no_more_sagas_start_than_there_are_slots(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 2}, anew=True)
+    one, two, three = started("o1"), started("o2"), started("o3")
+    reserved = await store.limits.reserve({each.id: "order" for each in (one, two, three)})
+    assert reserved == Reserved(frozenset({one.id, two.id}), frozenset({"order"}))
+    await runs(store, one)
+    await runs(store, two)
+    assert (await store.limits.reserve({three.id: "order"})).sagas == frozenset()
+    await ends(store, one)
+    assert (await store.limits.reserve({three.id: "order"})).sagas == {three.id}
+
+
+async def test_a_type_with_room_left_is_not_full(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 2}, anew=True)
+    reserved = await store.limits.reserve({started().id: "order"})
+    assert not reserved.full
+
+
+async def test_a_reserved_slot_in_which_nothing_starts_is_free_again(
+    store: AnyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for home in ("memory", "postgres"):
+        monkeypatch.setattr(f"amends.infrastructure.{home}.limits.LEASE", timedelta(0))
+    await store.limits.declare([], {"order": 1}, anew=True)
+    one, two = started("o1"), started("o2")
+    assert (await store.limits.reserve({one.id: "order"})).sagas == {one.id}
+    assert (await store.limits.reserve({two.id: "order"})).sagas == {two.id}
+
+
+async def test_a_saga_that_runs_or_has_a_slot_needs_none(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 1}, anew=True)
+    one = started("o1")
+    for _ in range(2):
+        assert (await store.limits.reserve({one.id: "order"})).sagas == {one.id}
+    await runs(store, one)
+    assert (await store.limits.reserve({one.id: "order"})).sagas == {one.id}
+    await ends(store, one)
+    await runs(store, started("o2"))
+    assert (await store.limits.reserve({one.id: "order"})).sagas == {one.id}
+
+
+async def test_suspended_and_parked_sagas_leave_their_slot_and_take_it_back(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 1}, anew=True)
+    one = await runs(store, started("o1"))
+    await ends(store, one)
+    await runs(store, started("o2"))
+    await ends(store, one, busy=True)
+    assert await busy(store) == (2, 0)
+    assert not (await store.limits.reserve({started("o3").id: "order"})).sagas
+
+
+async def test_quarantined_sagas_hold_no_slot(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 1}, anew=True)
+    one, two = await runs(store, started("o1")), started("o2")
+    await store.commit(replace(new(), quarantined={one.id: "a bug"}))
+    assert await busy(store) == (0, 0)
+    assert (await store.limits.reserve({two.id: "order"})).sagas == {two.id}
+    await store.release([one.id])
+    assert await busy(store) == (2, 0)
+
+
+async def test_who_waits_goes_before_newcomers_oldest_first(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 2}, anew=True)
+    one, two, three = started("o1"), started("o2"), started("o3")
+    await store.commit(replace(new(), held=[waits("m1", one), waits("m2", two), waits("m3", three)]))
+    assert (await store.limits.in_force()).waiting == {"order"}
+    assert not await store.take_held([("order", 1)], 10)
+    assert not (await store.limits.reserve({started("o4").id: "order"})).sagas
+    opened = await store.limits.open("order", 10)
+    assert (len(opened.starts), opened.has_room) == (2, False)
+    assert not (await store.limits.open("order", 10)).starts
+    assert (await store.limits.reserve({one.id: "order", two.id: "order"})).sagas == {one.id, two.id}
+
+
+async def test_a_start_whose_saga_runs_by_now_needs_no_slot(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 1}, anew=True)
+    one = await runs(store, started("o1"))
+    await store.commit(replace(new(), held=[waits("m1", one)]))
+    assert len((await store.limits.open("order", 10)).starts) == 1
+
+
+async def test_without_a_limit_all_that_waits_may_start(store: AnyStore) -> None:
+    sagas = [started(f"o{n}") for n in range(3)]
+    await store.commit(replace(new(), held=[waits(f"m{n}", each) for n, each in enumerate(sagas)]))
+    opened = await store.limits.open("order", 2)
+    assert (len(opened.starts), opened.has_room) == (2, False)
+
+
+async def test_an_open_type_has_room_for_newcomers(store: AnyStore) -> None:
+    await store.limits.declare([], {"order": 2}, anew=True)
+    assert (await store.limits.open("order", 10)).has_room
+    await runs(store, started("o1"))
+    assert (await store.limits.open("order", 10)).has_room
+    await runs(store, started("o2"))
+    assert not (await store.limits.open("order", 10)).has_room

@@ -34,6 +34,11 @@ class Broker:
     async def receive(self, limit: int, timeout: float | None) -> Sequence[Incoming]:
         raise AssertionError("the test hands the batches over")
 
+    def pause(self, durable: str) -> None:
+        raise AssertionError("a participant has no limits")
+
+    resume = pause
+
     async def handled_until(self) -> None:
         raise AssertionError("a participant has no timers")
 

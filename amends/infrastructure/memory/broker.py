@@ -133,7 +133,7 @@ class MemoryBroker:
             f"consumer {spec.durable} of stream {spec.stream}",
             asdict(spec),
             asdict(found.spec),
-            {"filter_subjects", "deliver"},
+            {"filter_subjects", "deliver", "ahead"},
         )
         found.extend(filters)
         return found

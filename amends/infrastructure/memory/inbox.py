@@ -60,7 +60,7 @@ class MemoryInbox:
         `NO_MOMENT` where a consumer is missing.
         """
         now = self._clock.now()
-        found = [self._find(spec) for spec in self._specs]
+        found = [self._find(spec) for spec in self._specs if spec.durable not in self._paused]
         moments = [each.first_unacknowledged(now) if each else NO_MOMENT for each in found]
         return min((each for each in moments if each is not None), default=None)
 

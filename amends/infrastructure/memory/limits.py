@@ -13,15 +13,19 @@ from amends.infrastructure.limits import (
     GRACE,
     IN_FORCE,
     LEASE,
+    WAITS,
     InForce,
     LimitedCommand,
     LimitedSaga,
     LimitStatus,
+    Opened,
     ParticipantStatus,
     Releases,
+    Reserved,
+    Slot,
     TypeStatus,
 )
-from amends.infrastructure.ports import Clock
+from amends.infrastructure.ports import Clock, Held, SagaRow
 
 
 @dataclass(slots=True)
@@ -35,6 +39,12 @@ class _Participant:
 class _Type:
     at_once: int
     seen: datetime
+
+
+@dataclass(slots=True)
+class _Slot:
+    saga: str
+    until: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -53,9 +63,18 @@ class _Command:
 class MemoryLimits:
     """The `Limits` port in memory, over the sagas of a store."""
 
-    def __init__(self, clock: Clock, is_quarantined: Callable[[UUID], bool]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        is_quarantined: Callable[[UUID], bool],
+        row: Callable[[UUID], SagaRow | None],
+        held: Callable[[], Iterable[Held]],
+    ) -> None:
         self._clock = clock
         self._is_quarantined = is_quarantined
+        self._row = row
+        self._all_held = held
+        self._slots: dict[UUID, _Slot] = {}
         self._participants: dict[str, _Participant] = {}
         self._types: dict[str, _Type] = {}
         self._commands: dict[UUID, _Command] = {}
@@ -77,6 +96,7 @@ class MemoryLimits:
             frozenset(name for name, each in self._participants.items() if self._stands(each)),
             frozenset(name for name, each in self._types.items() if self._stands(each)),
             frozenset(self._participants),
+            frozenset(each.saga for each in self._all_held() if each.why == WAITS),
         )
 
     async def release(self, participant: str, at_most: int) -> Releases:
@@ -98,10 +118,45 @@ class MemoryLimits:
             return Releases(commands, now)
         return Releases(commands, gate.again(limit, now) if held else None)
 
+    async def reserve(self, starts: Mapping[UUID, str]) -> Reserved:
+        granted: set[UUID] = set()
+        full: set[str] = set()
+        room = {saga: self._free(saga) - len(self._waiting(saga)) for saga in starts.values()}
+        for saga_id, saga in starts.items():
+            if self._runs(saga_id) or self._is_taken(saga_id):
+                granted.add(saga_id)
+            elif room[saga] > 0:
+                room[saga] -= 1
+                granted.add(saga_id)
+                self._reserve(saga_id, saga)
+            full |= {saga} if room[saga] <= 0 else set()
+        return Reserved(frozenset(granted), frozenset(full))
+
+    async def open(self, saga: str, at_most: int) -> Opened:
+        now = self._clock.now()
+        known = self._types.get(saga)
+        free = max(0, self._free(saga)) if known and self._stands(known) else at_most + 1
+        waiting = [
+            each
+            for each in self._waiting(saga)
+            if not (each.saga_id in self._slots and (self._slots[each.saga_id].until or now) > now)
+        ]
+        running = [each for each in waiting if each.saga_id and self._runs(each.saga_id)][:at_most]
+        new = [each for each in waiting if each not in running][: min(free, at_most)]
+        for each in new:
+            assert each.saga_id is not None
+            self._reserve(each.saga_id, saga)
+        chosen = [each.message for each in waiting if each in running or each in new]
+        return Opened(chosen, has_room=free > len(new) and len(chosen) == len(waiting))
+
     async def status(self) -> LimitStatus:
         return LimitStatus(
             [self._status(name, known) for name, known in sorted(self._participants.items())],
-            [TypeStatus(name, known.at_once, 0, 0) for name, known in sorted(self._types.items())],
+            [
+                TypeStatus(name, known.at_once, self._busy(name), len(self._waiting(name)))
+                for name, known in sorted(self._types.items())
+                if self._stands(known)
+            ],
         )
 
     def save(self, sagas: Iterable[LimitedSaga]) -> None:
@@ -117,6 +172,39 @@ class MemoryLimits:
                     del self._commands[command_id]
             for each in wanted.values():
                 self._save(saga, each)
+
+    def occupy(self, slots: Iterable[Slot]) -> None:
+        """Which sagas of limited types run now."""
+        for slot in slots:
+            self._slots.pop(slot.saga_id, None)
+            if slot.busy:
+                self._slots[slot.saga_id] = _Slot(slot.saga)
+
+    def _waiting(self, saga: str) -> list[Held]:
+        return [each for each in self._all_held() if each.saga == saga and each.why == WAITS]
+
+    def _free(self, saga: str) -> int:
+        known = self._types.get(saga)
+        return known.at_once - self._busy(saga) if known else 0
+
+    def _busy(self, saga: str) -> int:
+        return sum(slot.saga == saga and self._is_taken(saga_id) for saga_id, slot in self._slots.items())
+
+    def _reserve(self, saga_id: UUID, saga: str) -> None:
+        self._slots[saga_id] = _Slot(saga, self._clock.now() + LEASE)
+
+    def _is_taken(self, saga_id: UUID) -> bool:
+        slot, row = self._slots.get(saga_id), self._row(saga_id)
+        if slot is None:
+            return False
+        if slot.until is not None and slot.until > self._clock.now():
+            return True
+        unfinished = row is not None and row.status in ("running", "compensating")
+        return unfinished and not self._is_quarantined(saga_id)
+
+    def _runs(self, saga_id: UUID) -> bool:
+        row = self._row(saga_id)
+        return row is not None and row.version > 0
 
     def _save(self, saga: LimitedSaga, told: LimitedCommand) -> None:
         command = self._commands.setdefault(

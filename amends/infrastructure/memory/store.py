@@ -14,6 +14,7 @@ from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read, readable_topics
 from amends.domain.state import Status
 from amends.infrastructure.broker import Mark
+from amends.infrastructure.limits import WAITS
 from amends.infrastructure.memory.jobs import MemoryJobs
 from amends.infrastructure.memory.limits import MemoryLimits
 from amends.infrastructure.memory.workers import MemoryWorkers
@@ -82,7 +83,7 @@ class MemoryStore:
         self._shapes: dict[tuple[str, int], JsonObject] = {}
         self.workers = MemoryWorkers(clock, self._read_by, self._held.values)
         self.jobs = MemoryJobs(clock, self._rows)
-        self.limits = MemoryLimits(clock, self._is_quarantined)
+        self.limits = MemoryLimits(clock, self._is_quarantined, self._row, self._held.values)
 
     async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         aggregates: dict[UUID, SagaAggregate] = {}
@@ -123,6 +124,7 @@ class MemoryStore:
         for saga_id, topic in commit.ahead.items():
             self._sagas[saga_id].unreadable |= {topic}
         self.limits.save(each for each in commit.limited if each.saga_id not in conflicts)
+        self.limits.occupy(each for each in commit.slots if each.saga_id not in conflicts)
         await self.published(commit.published)
         return conflicts
 
@@ -286,7 +288,7 @@ class MemoryStore:
             self._unclaimed[kept.message_id, kept.saga] = kept
 
     def _waits_no_more(self, held: Held, definitions: Collection[tuple[str, int]]) -> bool:
-        if self._is_quarantined(held.saga_id) or self._is_ahead(held.saga_id):
+        if held.why == WAITS or self._is_quarantined(held.saga_id) or self._is_ahead(held.saga_id):
             return False
         types = {saga for saga, _ in definitions}
         if held.why != "early":
@@ -298,6 +300,10 @@ class MemoryStore:
             return False
         over = held.until is not None and held.until <= self._clock.now()
         return over or held.saga_id in self._events or held.sought in self._keys
+
+    def _row(self, saga_id: UUID) -> SagaRow | None:
+        saga = self._sagas.get(saga_id)
+        return saga.row if saga else None
 
     def _rows(self) -> list[SagaRow]:
         return [each.row for each in self._sagas.values()]

@@ -58,7 +58,10 @@ class JetStreamInbox:
         self._buffer: deque[_Buffered] = deque()
         self._arrived = asyncio.Event()
         self._attend = asyncio.Event()
-        self._pulls = [Pull(broker, each, broker.client.new_inbox(), buffer) for each in consumers]
+        self._pulls = [
+            Pull(broker, each, broker.client.new_inbox(), min(buffer, each.ahead or buffer))
+            for each in consumers
+        ]
         self._subscriptions: list[Subscription] = []
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
@@ -99,7 +102,8 @@ class JetStreamInbox:
 
     async def handled_until(self) -> datetime | None:
         """All that the broker received before this moment is acknowledged; None: all of it, as of now."""
-        moments = await asyncio.gather(*(handled_until(self._broker.api, pull.spec) for pull in self._pulls))
+        asked = [pull.spec for pull in self._pulls if not pull.paused]
+        moments = await asyncio.gather(*(handled_until(self._broker.api, spec) for spec in asked))
         return min((each for each in moments if each is not None), default=None)
 
     def pause(self, durable: str) -> None:

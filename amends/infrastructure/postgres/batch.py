@@ -115,6 +115,11 @@ class Batch:
         if limited := [each for each in commit.limited if each.saga_id not in self.conflicts]:
             yield "end_limited", _ended(limited)
             yield "save_limited", _limited(limited)
+        slots = [each for each in commit.slots if each.saga_id not in self.conflicts]
+        if ended := [each.saga_id for each in slots if not each.busy]:
+            yield "free_slots", {"saga_ids": ended}
+        if busy := [each for each in slots if each.busy]:
+            yield "take_slots", {"saga_ids": [s.saga_id for s in busy], "sagas": [s.saga for s in busy]}
         if commit.quarantined:
             yield "quarantine", _quarantined(commit)
         if commit.ahead:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
@@ -17,12 +19,16 @@ from amends.infrastructure.limits import (
     GRACE,
     IN_FORCE,
     LEASE,
+    WAITS,
     InForce,
     LimitStatus,
+    Opened,
     ParticipantStatus,
     Releases,
+    Reserved,
     TypeStatus,
 )
+from amends.infrastructure.ports import Incoming
 from amends.infrastructure.postgres.batch import QUERIES
 from amends.infrastructure.postgres.datastore import SagaDatastore
 from amends.infrastructure.postgres.patience import Patience
@@ -51,6 +57,12 @@ class PostgresLimits:
     async def release(self, participant: str, at_most: int) -> Releases:
         return await self._patience.run(self._release, participant, at_most)
 
+    async def reserve(self, starts: Mapping[UUID, str]) -> Reserved:
+        return await self._patience.run(self._reserve, starts)
+
+    async def open(self, saga: str, at_most: int) -> Opened:
+        return await self._patience.run(self._open, saga, at_most)
+
     async def status(self) -> LimitStatus:
         return await self._patience.run(self._status)
 
@@ -75,6 +87,7 @@ class PostgresLimits:
             frozenset(name for kind, name, now in rows if kind == "participant" and now),
             frozenset(name for kind, name, now in rows if kind == "type" and now),
             frozenset(name for kind, name, _ in rows if kind == "participant"),
+            frozenset(name for kind, name, _ in rows if kind == "waiting"),
         )
 
     def _release(self, participant: str, at_most: int) -> Releases:
@@ -108,6 +121,30 @@ class PostgresLimits:
             return Releases(chosen, now)
         return Releases(chosen, gate.again(limit, now) if waiting else None)
 
+    def _reserve(self, starts: Mapping[UUID, str]) -> Reserved:
+        sagas = list(starts.values())
+        with self._datastore.get_connection() as connection, connection.transaction():
+            self._execute(connection, "lock_types", {"sagas": sagas, "in_force": IN_FORCE})
+            arguments = {"saga_ids": list(starts), "sagas": sagas, "lease": LEASE}
+            rows = self._execute(connection, "reserve_slots", arguments)
+        return Reserved(
+            frozenset(saga_id for saga_id, _, may, _ in rows if may),
+            frozenset(saga for _, saga, _, full in rows if full),
+        )
+
+    def _open(self, saga: str, at_most: int) -> Opened:
+        with self._datastore.get_connection() as connection, connection.transaction():
+            locked = self._execute(connection, "lock_types", {"sagas": [saga], "in_force": IN_FORCE})
+            [(taken,)] = self._execute(connection, "count_taken", {"saga": saga})
+            limits = [at_once for _, at_once, stands in locked if stands]
+            free = max(0, limits[0] - taken) if limits else at_most + 1
+            arguments = {"saga": saga, "room": min(free, at_most), "limit": at_most, "lease": LEASE}
+            rows = self._execute(connection, "open_starts", arguments)
+        started = sum(not runs for *_, runs, _ in rows)
+        left = rows[0][-1] - len(rows) if rows else 0
+        starts = [_waited(*row) for *row, _, _ in rows]
+        return Opened(starts, has_room=free > started and not left)
+
     def _status(self) -> LimitStatus:
         with self._datastore.get_connection() as connection:
             participants = self._execute(
@@ -131,3 +168,9 @@ class PostgresLimits:
         cursor = connection.cursor(row_factory=tuple_row)
         cursor.execute(load(QUERIES, query, self._schema), arguments, prepare=True)
         return cursor.fetchall() if cursor.description else []
+
+
+def _waited(
+    subject: str, headers: str, body: bytes, received: datetime, sequence: int, consumer: str
+) -> Incoming:
+    return Incoming(subject, json.loads(headers), body, received, sequence, consumer=consumer, held=WAITS)

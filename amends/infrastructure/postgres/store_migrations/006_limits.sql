@@ -47,6 +47,13 @@ CREATE TABLE slots (
 );
 CREATE INDEX slots_saga ON slots (saga);
 
+-- The slots that are taken: what is parked or suspended has none, what is in quarantine leaves it.
+CREATE VIEW taken_slots AS
+SELECT slot.saga_id, slot.saga
+FROM slots AS slot LEFT JOIN sagas AS running USING (saga_id)
+WHERE slot.until > statement_timestamp()
+    OR (running.status IN ('running', 'compensating') AND running.quarantined_at IS NULL);
+
 -- Starts that came when as many ran as may.
 ALTER TABLE held
     DROP CONSTRAINT held_why_check,

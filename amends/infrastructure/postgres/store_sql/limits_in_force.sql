@@ -2,3 +2,5 @@
 SELECT 'participant', participant, seen_at >= clock_timestamp() - %(in_force)s::interval FROM {schema}.participant_limits
 UNION ALL
 SELECT 'type', saga, seen_at >= clock_timestamp() - %(in_force)s::interval FROM {schema}.type_limits
+UNION ALL
+SELECT DISTINCT 'waiting', saga, true FROM {schema}.held WHERE why = 'limit'

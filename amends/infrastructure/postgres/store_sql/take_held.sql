@@ -1,5 +1,6 @@
 -- Held messages that can be handled now, oldest first: those whose saga is of a version that is held (one that has no
--- events begins under any), not in quarantine, and without events that cannot be read here; and early ones whose saga is there, or which have waited long enough.
+-- events begins under any), not in quarantine, and without events that cannot be read here; and early ones whose saga is there, or which have waited long enough. Starts that wait for
+-- a slot are opened elsewhere.
 SELECT subject, headers, body, received, sequence, consumer, message_id, held.saga_id, held.saga, held.definition, why,
     held.error, key_name, key_value, until
 FROM {schema}.held AS held
@@ -17,6 +18,7 @@ WHERE CASE why
                 IN (SELECT * FROM unnest(%(sagas)b::text[], %(definitions)b::integer[]))
             OR (known.version = 0 AND held.saga = ANY (%(sagas)b::text[]))
     END
+    AND why <> 'limit'
     AND known.quarantined_at IS NULL
     AND (known.unreadable IS NULL OR known.unreadable <@ %(topics)b::text[])
 ORDER BY seq
