@@ -21,7 +21,7 @@ from amends.domain.definition import InvalidMessage
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.handlers.definition import AnyDefinition
-from amends.projections.design.failures import NOTE
+from amends.projections.design.failure import NOTE
 from amends.projections.story import sentence
 from amends.testing.exploring import LIMIT, Exploration, Problem, explore
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
@@ -20,17 +20,29 @@ from amends.cli.modules import AnySaga, find
 from amends.cli.running import execute
 from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
-from amends.domain.events import JsonObject
+from amends.domain.events import JsonObject, SendRequested
+from amends.domain.handlers.definition import ManagerDefinition
 from amends.infrastructure.embedded import Servers
+from amends.infrastructure.ports import Which
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.projections.design import Design, Failure, failures, outline
 from amends.projections.design.chains import LINKS_HEAD, link_rows, links
+from amends.projections.design.conduct import Conduct
 from amends.projections.design.drawing import drawing
-from amends.projections.design.failures import NOTE
-from amends.projections.design.handlers import HANDLERS_HEAD, MESSAGES_HEAD, handler_rows, message_rows
+from amends.projections.design.failure import NOTE
+from amends.projections.design.handlers import (
+    HANDLERS_HEAD,
+    MESSAGES_HEAD,
+    UNSEEN,
+    conduct_facts,
+    handler_rows,
+    message_rows,
+)
 from amends.projections.design.mermaid import mermaid
 from amends.projections.design.page import page
+from amends.projections.histories import BATCH, Histories
+from amends.testing.exploring.rehearsal import rehearse
 
 _RECORDED: Final = re.compile(r"(?P<saga>[a-z][a-z0-9_-]*)@(?P<version>[0-9]+|latest)")
 _PAGE: Final = 100  # columns of a drawing in a file
@@ -107,7 +119,8 @@ def design_of(saga: AnySaga) -> Design:
     definition = saga.definition
     steps = definition.steps if isinstance(definition, Definition) else ()
     notes = {step.name: inspect.getdoc(step.forward.build) or "" for step in steps}
-    return outline(definition.shape(), inspect.getdoc(saga) or "", notes)
+    conduct = rehearse(definition) if isinstance(definition, ManagerDefinition) else None
+    return outline(definition.shape(), inspect.getdoc(saga) or "", notes, conduct)
 
 
 async def _recorded(saga: str, version: str) -> Design:
@@ -117,24 +130,37 @@ async def _recorded(saga: str, version: str) -> Design:
         PostgresStore.open(servers.database_url, settings.namespace) as store,
     ):
         shapes = {(s["saga"], s["version"]): s for s in await store.shapes()}
-    versions = sorted(v for name, v in shapes if name == saga)
-    wanted = versions[-1] if versions and version == "latest" else int(version) if version.isdigit() else 0
-    if (saga, wanted) not in shapes:
-        known = ", ".join(f"{name}@{v}" for name, v in sorted(shapes)) or "none yet"
-        raise NotRecorded(
-            f"expected a saga type that was run here before ({known}), got {saga}@{version}; "
-            "name the code instead: MODULE:NAME"
-        )
-    return outline(shapes[saga, wanted])
+        versions = sorted(v for name, v in shapes if name == saga)
+        latest = versions[-1] if versions and version == "latest" else 0
+        wanted = (saga, int(version) if version.isdigit() else latest)
+        if wanted in shapes:
+            return outline(shapes[wanted], conduct=await _conduct(store, shapes[wanted]))
+    known = ", ".join(f"{name}@{v}" for name, v in sorted(shapes)) or "none yet"
+    raise NotRecorded(
+        f"expected a saga type that was run here before ({known}), got {saga}@{version}; "
+        "name the code instead: MODULE:NAME"
+    )
+
+
+async def _conduct(store: Histories, shape: JsonObject) -> Conduct | None:
+    """What the handlers did in some of the histories."""
+    if "handlers" not in shape:
+        return None
+    conduct = Conduct(shape)
+    rows = await store.walk(Which(shape["saga"], shape["version"]), None, BATCH)
+    histories = await store.histories([row.saga_id for row in rows])
+    for history in histories.values():
+        if not isinstance(history, Exception):
+            events = [recorded.event for recorded in history]
+            conduct.add(events)
+            conduct.add_order(event for event in events if isinstance(event, SendRequested))
+    return conduct
 
 
 def _terminal(design: Design, width: int) -> Group:
     parts: list[Any] = [Text(design.title, style="bold")]
     if design.about:
         parts.append(Markdown(design.about))
-    if design.handlers:
-        tables = (table(HANDLERS_HEAD, handler_rows(design)), table(MESSAGES_HEAD, message_rows(design)))
-        return Group(*parts, Text(), tables[0], Text(), tables[1])
     if links(design):
         both = (
             _chain(design, "chain", compensating=False),
@@ -145,7 +171,21 @@ def _terminal(design: Design, width: int) -> Group:
         Text.assemble(*((text, _STYLES.get(style, "")) for text, style in row), no_wrap=True)
         for row in drawing(design, min(width, 120))
     ]
-    return Group(*parts, Text(), *rows, Text(), failure_table(failures(design)), Text(NOTE, style="dim"))
+    parts += [Text(), *rows, Text(), *(_handlers(design) if design.handlers else ())]
+    table_of_failures = failures(design)
+    if table_of_failures:
+        parts += [failure_table(table_of_failures), Text(NOTE, style="dim")]
+    return Group(*parts)
+
+
+def _handlers(design: Design) -> Iterator[RenderableType]:
+    if design.conduct is None or not design.conduct.deeds:
+        yield Text(UNSEEN)
+        yield Text()
+        yield table(MESSAGES_HEAD, message_rows(design))
+        yield Text()
+    yield table(HANDLERS_HEAD, handler_rows(design))
+    yield Text()
 
 
 def _chain(design: Design, title: str, *, compensating: bool) -> Group:
@@ -187,9 +227,11 @@ def _plain(design: Design) -> str:
 
 
 def _facts(design: Design) -> JsonObject:
+    handlers = {"handlers": list(conduct_facts(design))} if design.handlers else {}
     return {
         "about": design.about,
         "design": design.shape,
+        **handlers,
         "failures": [failure.as_json() for failure in failures(design)],
     }
 

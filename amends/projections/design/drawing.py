@@ -1,39 +1,27 @@
-"""A design as a drawing for the terminal: a box for each step, side by side where they run so."""
+"""A design as a drawing for the terminal: a box for each step or handler, side by side where they run so."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from amends.projections.design.canvas import DOWN, LEFT, RIGHT, UP, Canvas, Frame
-from amends.projections.design.outline import Design, Node, duration, patience
+from amends.projections.design.boxes import Box, Sheet, of_handlers, of_steps
+from amends.projections.design.canvas import DOWN, LEFT, RIGHT, UP, Canvas
+from amends.projections.design.outline import Design
 
 Drawing: TypeAlias = list[list[tuple[str, str]]]
 """Rows of runs: a text and its style, one of `line`, `edge`, `step`, `pivot`, `onward`, `wait`, `text`, `undo`."""
 
 _GAP: Final = 3
 _NARROWEST: Final = 16
-_ROUND: Final = Frame("╭╮╯╰", "─", "│")
-_DOUBLE: Final = Frame("╔╗╝╚", "═", "║")
-_DASHED: Final = Frame("╭╮╯╰", "╌", "┆")
 
-
-@dataclass(frozen=True)
-class _Box:
-    """What stands in one place of a row; without lines it is an arrow that passes by."""
-
-    lines: tuple[tuple[str, str], ...] = ()
-    frame: Frame = _ROUND
-
-
-_Row: TypeAlias = "dict[str, _Box]"
+_Row: TypeAlias = "dict[str, Box]"
 _Edges: TypeAlias = "dict[str, list[str]]"  # from each box to those above it
 
 
 def drawing(design: Design, width: int = 100) -> Drawing:
-    """Draw the graph of the steps, at most `width` columns wide where that can be."""
-    rows, above = _layout(design)
+    """Draw the graph of the steps, or of the handlers, at most `width` columns wide where that can be."""
+    rows, above = _layout(of_handlers(design) if design.handlers else of_steps(design))
     most = max(len(row) for row in rows)
     longest = max(len(text) for row in rows for box in row.values() for text, _ in box.lines)
     room = (width - _GAP * (most - 1)) // most
@@ -50,20 +38,22 @@ def drawing(design: Design, width: int = 100) -> Drawing:
     return list(canvas.rows())
 
 
-def _layout(design: Design) -> tuple[list[_Row], _Edges]:
+def _layout(sheet: Sheet) -> tuple[list[_Row], _Edges]:
     """The rows from the trigger to the end; an arrow over several rows takes a place in each."""
-    ranks = {node.name: number for number, rank in enumerate(design.ranks, start=1) for node in rank}
-    rows: list[_Row] = [{} for _ in range(len(design.ranks) + 2)]
-    rows[0][">start"] = _start(design)
+    ranks: dict[str, int] = {}
+    for name, parents in sheet.after.items():
+        ranks[name] = 1 + max((ranks[parent] for parent in parents), default=0)
+    rows: list[_Row] = [{} for _ in range(max(ranks.values(), default=0) + 2)]
+    rows[0][">start"] = sheet.start
     above: _Edges = {">start": []}
-    for node in (node for rank in design.ranks for node in rank):
-        rows[ranks[node.name]][node.name] = _step(design, node)
-        parents = design.direct(node) or (">start",)
-        above[node.name] = [_pass_by(rows, above, p, ranks.get(p, 0), ranks[node.name]) for p in parents]
-    followed = {name for node in design.nodes for name in node.after}
-    ends = [node.name for node in design.nodes if node.name not in followed] or [">start"]
-    rows[-1][">end"] = _Box((("completed", "edge"), ("every step is done", "text")))
-    above[">end"] = [_pass_by(rows, above, p, ranks.get(p, 0), len(rows) - 1) for p in ends]
+    for name, box in sheet.boxes.items():
+        rows[ranks[name]][name] = box
+        parents = sheet.after[name] or (">start",)
+        above[name] = [_pass_by(rows, above, p, ranks.get(p, 0), ranks[name]) for p in parents]
+    rows[-1][">end"] = sheet.end
+    above[">end"] = [
+        _pass_by(rows, above, p, ranks.get(p, 0), len(rows) - 1) for p in sheet.ends or (">start",)
+    ]
     return _ordered(rows, above), above
 
 
@@ -71,7 +61,7 @@ def _pass_by(rows: list[_Row], above: _Edges, parent: str, start: int, end: int)
     for rank in range(start + 1, end):
         name = f">{parent}>{rank}"
         if name not in rows[rank]:
-            rows[rank][name] = _Box()
+            rows[rank][name] = Box()
             above[name] = [parent]
         parent = name
     return parent
@@ -87,41 +77,13 @@ def _ordered(rows: list[_Row], above: _Edges) -> list[_Row]:
     return ordered
 
 
-def _start(design: Design) -> _Box:
-    lines = [(" or ".join(design.triggers) or "start", "edge"), (f"starts {design.title}", "text")]
-    if design.key:
-        lines.append((f"key {design.key}", "text"))
-    if design.deadline is not None:
-        lines.append((f"deadline {duration(design.deadline)}", "text"))
-    return _Box(tuple(lines))
-
-
-def _step(design: Design, node: Node) -> _Box:
-    onward = design.never_undone(node)
-    style = "pivot" if node.pivot else "wait" if node.waits else "onward" if onward else "step"
-    title = f"{node.name} (pivot)" if node.pivot else node.name
-    lines = [(title, style), (_asked(node), "text")]
-    if not node.publishes:
-        lines.append((patience(node), "text"))
-    if node.compensation is not None:
-        lines.append((f"↩ {node.compensation.action}", "undo"))
-    return _Box(tuple(lines), _DOUBLE if node.pivot else _DASHED if node.waits else _ROUND)
-
-
-def _asked(node: Node) -> str:
-    if node.waits:
-        return f"waits for {node.forward.action}"
-    if node.publishes:
-        return f"publishes {node.forward.action}"
-    return f"{node.forward.action} (foreign)" if node.forward.foreign else node.forward.action
-
-
 def _place(canvas: Canvas, row: _Row, centres: dict[str, int], size: int) -> None:
     top = canvas.height
-    tall = max(len(box.lines) for box in row.values())
+    texts = {name: box.wrapped(size - 4) for name, box in row.items() if box.lines}
+    tall = max((len(lines) for lines in texts.values()), default=1)
     for name, box in row.items():
-        if box.lines:
-            padded = box.lines + (("", "text"),) * (tall - len(box.lines))
+        if name in texts:
+            padded = texts[name] + (("", "text"),) * (tall - len(texts[name]))
             canvas.box(top, centres[name] - size // 2, size, padded, box.frame)
         else:
             for below in range(tall + 1):

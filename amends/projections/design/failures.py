@@ -3,79 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
-from amends.domain.events import JsonObject
 from amends.projections.design.chains import Broken, broken, links
-from amends.projections.design.outline import Design, Node, duration
-
-NOTE = (
-    "→ then; ‖ side by side; (in brackets) only where its step had begun by then. "
-    "Steps that were skipped, or have no compensation, are passed over."
+from amends.projections.design.failure import (
+    COMPENSATED,
+    Cause,
+    Chain,
+    Failure,
+    Undo,
+    closing,
+    forward_only,
+    turned_back,
+    unanswered,
 )
-
-ANY = "any step"
-COMPENSATED = "compensated"
-
-
-class Cause(StrEnum):
-    """What a row is about."""
-
-    REJECTED = "rejected"
-    UNANSWERED = "no answer, or a technical failure, after the last attempt"
-    NO_EVENT = "no event"
-    TURNED_BACK = "the deadline passes, or it is cancelled"
-    DECIDED = "a handler decides so"
-    OTHER = "other"  # nothing is undone
-
-
-@dataclass(frozen=True)
-class Undo:
-    """One compensation of a chain; `certain` where its step is always done at this failure point."""
-
-    step: str
-    action: str
-    certain: bool = True
-
-    def __str__(self) -> str:
-        return self.action if self.certain else f"({self.action})"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One row. `chain` is in rows of compensations that run side by side; `then` is how it ends."""
-
-    point: str
-    what: str
-    chain: tuple[tuple[Undo, ...], ...]
-    then: str
-    cause: Cause = Cause.OTHER
-    tells: str = ""  # what is published then
-
-    def text(self) -> str:
-        """What happens, as one line."""
-        undone = [" ‖ ".join(map(str, row)) for row in self.chain]
-        if not undone and self.then == COMPENSATED:
-            undone = ["nothing to undo"]
-        told = [f"publishes {self.tells}"] if self.tells else []
-        return " → ".join([*told, *undone, self.then])
-
-    def as_json(self) -> JsonObject:
-        chain = [
-            [{"step": u.step, "action": u.action, "certain": u.certain} for u in row] for row in self.chain
-        ]
-        return {
-            "point": self.point,
-            "what": self.what,
-            "publishes": self.tells,
-            "chain": chain,
-            "then": self.then,
-        }
+from amends.projections.design.handler_failures import handler_failures
+from amends.projections.design.outline import Design, Node, duration
 
 
 def failures(design: Design) -> Sequence[Failure]:
     """Every row, in the order of the steps."""
+    if design.handlers:
+        return handler_failures(design)
     if links(design):
         return [_of_chain(row) for row in broken(design)]
     rows = [row for ranked in design.ranks for node in ranked for row in _of_step(design, node)]
@@ -99,14 +47,13 @@ def _of_step(design: Design, node: Node) -> Iterator[Failure]:
         yield _silence(design, node)
     elif node.pivot:
         yield from _rejected(design, node)
-        yield Failure(node.name, _unanswered(node), (), _closing(node))
+        yield from _closing(node)
     elif design.never_undone(node):
-        then = f"asked again until it is done; parked after {_tries(node)}"
-        yield Failure(node.name, "rejected, failed or no answer", (), then)
+        yield forward_only(node.name, node.forward.attempts)
     else:
         yield from _rejected(design, node)
         chain = _chain(design, node, itself=True)
-        yield Failure(node.name, _unanswered(node), chain, COMPENSATED, Cause.UNANSWERED)
+        yield Failure(node.name, unanswered(node.forward.attempts), chain, COMPENSATED, Cause.UNANSWERED)
 
 
 def _rejected(design: Design, node: Node) -> Iterator[Failure]:
@@ -126,22 +73,13 @@ def _silence(design: Design, node: Node) -> Failure:
     return Failure(node.name, what, (), then)
 
 
-def _tries(node: Node) -> str:
+def _closing(node: Node) -> Iterator[Failure]:
     attempts = node.forward.attempts
-    return f"{attempts} attempt{'s' if attempts != 1 else ''}" if attempts else "the last attempt"
-
-
-def _unanswered(node: Node) -> str:
-    return f"no answer, or a technical failure, after {_tries(node)}"
-
-
-def _closing(node: Node) -> str:
-    if node.forward.foreign:
-        return "parked for a person, who finds out: a foreign service cannot be asked to close it"
-    return (
-        f"{node.forward.services[0]} is asked to close it: if it did happen, the saga goes on; "
-        "if not, as when it is rejected"
-    )
+    if not node.forward.foreign:
+        yield from closing(node.name, node.forward.services[0], attempts)
+        return
+    then = "parked for a person, who finds out: a foreign service cannot be asked to close it"
+    yield Failure(node.name, unanswered(attempts), (), then)
 
 
 def _of_saga(design: Design) -> Iterator[Failure]:
@@ -149,29 +87,11 @@ def _of_saga(design: Design) -> Iterator[Failure]:
     reversible = [node for node in design.nodes if not design.never_undone(node)]
     first = frozenset(node.name for node in reversible if not node.after)
     chain = _rows(design, {node.name for node in reversible}, certain=first)
-    limited = design.deadline is not None
-    cause = (
-        f"the deadline of {duration(design.deadline)} passes, or it is cancelled" if limited else "cancelled"
-    )
-    if pivot is None:
-        yield Failure(ANY, cause, chain, COMPENSATED, Cause.TURNED_BACK)
-    else:
-        refused = "a cancel is refused" + ("; the deadline only shows it as stuck" if limited else "")
-        yield Failure(
-            ANY, f"{cause}, before {pivot.name} is asked for", chain, COMPENSATED, Cause.TURNED_BACK
-        )
-        yield Failure(ANY, f"{cause}, while {pivot.name} is out", (), f"{pivot.name} is closed, as above")
-        yield Failure(ANY, f"{cause}, after {pivot.name}", (), refused)
-    if any(node.compensation for node in reversible):
-        yield Failure(
-            "any compensation",
-            "rejected, failed or no answer",
-            (),
-            "asked again until it is done, parked after its attempts; independent branches go on",
-        )
+    foreign = pivot is not None and pivot.forward.foreign
+    yield from turned_back(pivot.name if pivot else "", design.deadline, chain, foreign=foreign)
 
 
-def _chain(design: Design, node: Node, *, itself: bool = False) -> tuple[tuple[Undo, ...], ...]:
+def _chain(design: Design, node: Node, *, itself: bool = False) -> Chain:
     """What is undone when this step fails: all before it, and what runs beside it, where that had begun."""
     before = design.before[node.name]
     beside = {
@@ -194,9 +114,7 @@ def _had_begun(design: Design, failed: Node, beside: Node) -> bool:
     return design.before[failed.name].issuperset(beside.after)
 
 
-def _rows(
-    design: Design, names: set[str] | frozenset[str], certain: frozenset[str]
-) -> tuple[tuple[Undo, ...], ...]:
+def _rows(design: Design, names: set[str] | frozenset[str], certain: frozenset[str]) -> Chain:
     return tuple(
         tuple(
             Undo(each.name, each.compensation.action, each.name in certain)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from amends.projections.design.chains import edges, links
-from amends.projections.design.outline import Design, Node, duration, handled
+from amends.projections.design.handler_failures import decisions
+from amends.projections.design.handler_flow import Flow, Handler
+from amends.projections.design.outline import Design, Node, duration
 
 _CLASSES = (
     "classDef step fill:#e8f1fb,stroke:#2f6fab,color:#12283d",
@@ -70,10 +73,40 @@ def _undoing(design: Design, ids: dict[str, str]) -> Iterator[str]:
 
 
 def _handlers(design: Design) -> Iterator[str]:
-    yield f'state["<b>{_text(design.title)}</b>"]:::step'
-    for number, handler in enumerate(design.handlers, start=1):
-        yield f'h{number}(["{_text(handled(handler))}"]):::edge'
-        yield f"h{number} -->|{_text(str(handler.get('name', '')))}| state"
+    flow = Flow(design)
+    ids = {handler: f"h{number}" for number, handler in enumerate(flow.order, start=1)}
+    yield 'completed(["completed"]):::edge'
+    for handler, name in ids.items():
+        yield _handler(flow, handler, name)
+        if handler.trigger[0] == "start" or not flow.before(handler):
+            yield f'e{name[1:]}(["{_text(handler.called)}"]):::edge'
+            yield f"e{name[1:]} --> {name}"
+        if flow.deeds(handler).completes:
+            yield f"{name} --> completed"
+    for source, target in dict.fromkeys((link.source, link.target) for link in flow.links):
+        yield f'{ids[source]} -->|"{_text(target.called)}"| {ids[target]}'
+    yield from _undoing_sends(flow, ids)
+
+
+def _handler(flow: Flow, handler: Handler, name: str) -> str:
+    deeds = flow.deeds(handler)
+    lines = [f"<b>{_text(handler.name)}</b>", *map(_text, decisions(deeds))]
+    pivot = any(sent.pivot for sent in deeds.sends)
+    return f'{name}["{"<br/>".join(lines)}"]:::{"pivot" if pivot else "step"}'
+
+
+def _undoing_sends(flow: Flow, ids: dict[Handler, str]) -> Iterator[str]:
+    """What undoes each send, and the order in which that goes: the latest first."""
+    undos = {sent: f"u{number}" for number, sent in enumerate(flow.conduct.sends, start=1) if sent.undo}
+    if not undos:
+        return
+    yield 'compensated(["compensated"]):::edge'
+    for sent, name in undos.items():
+        yield f'{name}("undo <b>{_text(sent.name)}</b><br/>{_text(sent.undo)}"):::undo'
+        yield from (f"{ids[handler]} -. undo .- {name}" for handler in flow.senders(sent))
+    orders = [[undos[sent] for sent in order if sent in undos] for order in flow.conduct.orders]
+    arrows = [pair for order in orders for pair in pairwise([*reversed(order), "compensated"])]
+    yield from (f"{later} -.-> {earlier}" for later, earlier in dict.fromkeys(arrows))
 
 
 def _links(design: Design) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, cast
+from typing import Final
 
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.wire import Outcome
+from amends.projections.design.conduct import Conduct
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -72,12 +73,16 @@ class Node:
 
 @dataclass(frozen=True)
 class Design:
-    """One version of a saga type, as it was recorded. `about` is its author's text, where the code is at hand."""
+    """One version of a saga type, as it was recorded. `about` is its author's text, where the code is at hand.
+
+    A process manager has `handlers`, and the `conduct` that was seen of them.
+    """
 
     shape: JsonObject
     nodes: tuple[Node, ...]
     about: str = ""
     handlers: tuple[JsonObject, ...] = field(default=())
+    conduct: Conduct | None = None
 
     @property
     def title(self) -> str:
@@ -164,13 +169,18 @@ class Design:
         return done
 
 
-def outline(shape: JsonObject, about: str = "", notes: Mapping[str, str] | None = None) -> Design:
-    """Read a shape. `notes` are what the author wrote about single steps."""
+def outline(
+    shape: JsonObject,
+    about: str = "",
+    notes: Mapping[str, str] | None = None,
+    conduct: Conduct | None = None,
+) -> Design:
+    """Read a shape. `notes` are what the author wrote about single steps, `conduct` what handlers were seen to do."""
     nodes: list[Node] = []
     for step in shape.get("steps") or ():
         before = (nodes[-1].name,) if nodes else ()
         nodes.append(_node(step, before, (notes or {}).get(step["name"], "")))
-    design = Design(shape, tuple(nodes), about.strip(), tuple(shape.get("handlers") or ()))
+    design = Design(shape, tuple(nodes), about.strip(), tuple(shape.get("handlers") or ()), conduct)
     assert design.before is not None  # raises where the graph cannot be drawn
     return design
 
@@ -191,17 +201,15 @@ def duration(seconds: float | None) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def handled(handler: JsonObject) -> str:
-    """What a handler of the handler style is called for: an event's subject, or a timeout's name."""
-    what: Any = handler.get("event") or handler.get("subject") or handler.get("timeout") or ""
-    return str(cast(JsonObject, what).get("subject", "") if isinstance(what, dict) else what)
+def asked_for(timeout: float | None, attempts: int | None) -> str:
+    """How long an answer is waited for and how often it is asked: `30 s × 3`."""
+    asked = duration(timeout) if timeout else "no limit"
+    return f"{asked} × {attempts}" if attempts else asked
 
 
 def patience(node: Node) -> str:
     """How long and how often it is asked: `30 s × 3`, `30 s × 3, again after 1 d, 3 d`."""
-    asked = duration(node.forward.timeout) if node.forward.timeout else "no limit"
-    if node.forward.attempts:
-        asked += f" × {node.forward.attempts}"
+    asked = asked_for(node.forward.timeout, node.forward.attempts)
     if node.forward.again:
         asked += f", again after {', '.join(map(duration, node.forward.again))}"
     return asked

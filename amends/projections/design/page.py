@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from amends.projections.design.chains import LINKS_HEAD, link_rows, links
-from amends.projections.design.failures import NOTE, failures
-from amends.projections.design.handlers import HANDLERS_HEAD, MESSAGES_HEAD, handler_rows, message_rows
+from amends.projections.design.failure import NOTE
+from amends.projections.design.failures import failures
+from amends.projections.design.handlers import (
+    COMMANDS_HEAD,
+    DECISIONS_HEAD,
+    HANDLERS_HEAD,
+    MESSAGES_HEAD,
+    UNSEEN,
+    command_rows,
+    decision_rows,
+    handler_rows,
+    message_rows,
+)
 from amends.projections.design.mermaid import mermaid
 from amends.projections.design.outline import Design, Node, Request, duration
 
@@ -16,8 +27,7 @@ def page(design: Design) -> str:
     parts = [f"# {design.title}", "## Overview", design.about or "The definition says nothing about itself."]
     parts += ["## Trigger", *_trigger(design)]
     if design.handlers:
-        parts += ["## Handlers", _table(HANDLERS_HEAD, handler_rows(design))]
-        parts += ["## Messages", _table(MESSAGES_HEAD, message_rows(design))]
+        parts += _handlers(design)
     elif links(design):
         parts += ["## Chain", _table(LINKS_HEAD, link_rows(design, compensating=False))]
         parts += ["## Compensation chain", _table(LINKS_HEAD, link_rows(design, compensating=True))]
@@ -36,6 +46,21 @@ def page(design: Design) -> str:
 
 
 _HEAD = ("#", "step", "after", "service", "action", "compensating action", "timeout", "attempts")
+
+
+def _handlers(design: Design) -> Iterator[str]:
+    """What is known of the handlers: without any that were seen at work, only what they are told and may send."""
+    if design.conduct is not None and design.conduct.deeds:
+        yield "## Handlers"
+        yield _table(DECISIONS_HEAD, decision_rows(design))
+        yield "## Commands"
+        yield _table(COMMANDS_HEAD, command_rows(design))
+    else:
+        yield UNSEEN
+        yield "## Messages"
+        yield _table(MESSAGES_HEAD, message_rows(design))
+    yield "## How events find their saga"
+    yield _table(HANDLERS_HEAD, handler_rows(design))
 
 
 def _trigger(design: Design) -> Iterator[str]:

@@ -12,7 +12,9 @@ from amends.domain.definition import Definition
 from amends.domain.events import JsonObject
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.messages import Event
-from amends.projections.design.failures import Failure
+from amends.domain.turn import Turn
+from amends.projections.design.conduct import Conduct
+from amends.projections.design.failure import Failure
 from amends.projections.design.outline import outline
 from amends.testing.exploring.calls import Calls
 from amends.testing.exploring.chains import Chains
@@ -35,6 +37,7 @@ class Exploration:
     """What was found. `states` and `moves` are counted over all `starts`; `parks` names where it can park.
 
     `never` are steps that never began: no start event that was tried leads there, so nothing is proven of them.
+    `conduct` is what the handlers of a process manager decided.
     """
 
     starts: int
@@ -45,6 +48,7 @@ class Exploration:
     never: Sequence[str]
     failures: Sequence[Failure]
     problems: Sequence[Problem]
+    conduct: Conduct
 
     @property
     def settles(self) -> bool:
@@ -70,6 +74,7 @@ def explore(
     chains = Chains()
     pure = called_twice(bounded(definition))
     known: list[Calls] = []
+    conduct = Conduct(definition.shape())
     tried = 0
     for subject, said, start in _starts(definition, starts):
         tried += 1
@@ -77,7 +82,9 @@ def explore(
             continue
         calls = Calls(pure)
         known.append(calls)
-        make = partial(Explorer, subject=subject, start=start, decide=decide, said=said)
+        make = partial(
+            Explorer, subject=subject, start=start, decide=decide, said=said, watch=partial(_note, conduct)
+        )
         explorer = _explored(calls, make, progress, limit)
         explorers.append(explorer)
         problems += explorer.problems or _unsettled(explorer.nodes)
@@ -90,7 +97,8 @@ def explore(
         ends=frozenset(str(node.state.status) for node in every if node.final),
         parks=frozenset(place for node in every for place in _parked(node)),
         never=_never(definition, every),
-        failures=chains.table(outline(definition.shape())),
+        failures=chains.table(outline(definition.shape(), conduct=conduct)),
+        conduct=conduct,
         problems=problems,
     )
 
@@ -118,6 +126,13 @@ def _starts(definition: AnyDefinition, given: Sequence[JsonObject]) -> Iterator[
         equal = alike(made[0][1])
         if not given and equal is not None:
             yield kind.subject, " with all its texts alike", equal
+
+
+def _note(conduct: Conduct, turn: Turn) -> None:
+    """Take a decision of a process manager into account."""
+    if turn.manager is not None:
+        conduct.add(turn.events)
+        conduct.add_order(turn.state.handlers.sends)
 
 
 def _unsettled(nodes: Sequence[Node]) -> Iterator[Problem]:

@@ -8,7 +8,8 @@ from typing import Final, TypeAlias
 
 from amends.domain import events as e
 from amends.domain.wire import Direction, Outcome
-from amends.projections.design.failures import ANY, COMPENSATED, Cause, Failure, Undo, failures
+from amends.projections.design.failure import ANY, COMPENSATED, Cause, Failure, Undo
+from amends.projections.design.failures import failures
 from amends.projections.design.outline import Design
 from amends.testing.exploring.explorer import Explorer, Node
 from amends.testing.exploring.moves import Move
@@ -30,11 +31,15 @@ class Chains:
             self.met.setdefault(_why(move, events), []).append(self._chain(reached))
 
     def table(self, design: Design) -> Sequence[Failure]:
-        """The failure table; a row that was never met says so. Without steps, it has the rows that were met."""
+        """The failure table; a row that was never met says so. What handlers decided to undo comes last."""
+        rows = [self._row(design, row) for row in failures(design)]
+        told = {(row.point, row.cause) for row in rows}
+        others = sorted(
+            (where for where in self.met if where not in told), key=lambda where: _place(where[0])
+        )
         if design.handlers:
-            met = sorted(self.met.items(), key=lambda item: _place(item[0][0]))
-            return [_row_met(point, cause, chains) for (point, cause), chains in met]
-        return [self._row(design, row) for row in failures(design)]
+            rows += [_row_met(point, cause, self.met[point, cause]) for point, cause in others]
+        return rows
 
     def _row(self, design: Design, row: Failure) -> Failure:
         if row.cause is Cause.OTHER:
@@ -42,7 +47,7 @@ class Chains:
         chains = self.met.get((row.point, row.cause))
         if chains is None:
             return replace(row, chain=(), then="cannot happen", tells="")
-        return replace(row, chain=tuple(_rows(design, chains)))
+        return replace(row, chain=tuple(_in_turn(chains) if design.handlers else _rows(design, chains)))
 
     def _chain(self, node: Node) -> Chain:
         """What is undone from here on, if every service does what it is asked."""
@@ -94,11 +99,16 @@ def _place(point: str) -> tuple[bool, int, str]:
 
 
 def _row_met(point: str, cause: Cause, chains: Sequence[Chain]) -> Failure:
-    """A row of a process manager, whose commands are undone one after the other."""
+    """A row that nothing but exploring can tell: what a handler decided."""
+    return Failure(point, str(cause), tuple(_in_turn(chains)), COMPENSATED, cause)
+
+
+def _in_turn(chains: Sequence[Chain]) -> Iterator[tuple[Undo, ...]]:
+    """All chains of a process manager in one: its commands are undone one after the other."""
     undone = [dict.fromkeys(chain.values()) for chain in chains]
     actions = {action: None for chain in sorted(undone, key=len, reverse=True) for action in chain}
-    rows = tuple((Undo(each, each, all(each in chain for chain in undone)),) for each in actions)
-    return Failure(point, str(cause), rows, COMPENSATED, cause)
+    for each in actions:
+        yield (Undo(each, each, all(each in chain for chain in undone)),)
 
 
 def _rows(design: Design, chains: Sequence[Chain]) -> Iterator[tuple[Undo, ...]]:

@@ -29,6 +29,9 @@ from amends.testing.ledger import Ledger
 Progress = Callable[[int, int], None]
 """Told now and then how many states are explored, and how many wait to be."""
 
+Watch = Callable[[Turn], None]
+"""Told of every decision."""
+
 Decide = Callable[[AnyDefinition, UUID, SagaState | None, Input, datetime, str], Turn]
 
 _NAMESPACE: Final = "check"
@@ -108,6 +111,7 @@ class Explorer:
         decide: Decide = take_turn,
         said: str = "",
         read: Set[str] = frozenset(),
+        watch: Watch = lambda turn: None,
     ) -> None:
         self.nodes: list[Node] = []
         self.problems: list[Problem] = []
@@ -117,6 +121,7 @@ class Explorer:
         self._decide = decide
         self._said = said
         self._read = read
+        self._watch = watch
         self._told_apart = frozenset(read)
         self._moves = Moves(definition)
         self._known: dict[Hashable, Node] = {}
@@ -154,6 +159,7 @@ class Explorer:
         except Exception as error:  # noqa: BLE001 - whatever a step's function raises would quarantine the saga
             self.problems.append(Problem(f"{type(error).__name__}: {error}", node, move))
             return
+        self._watch(turn)
         ledger = node.ledger.fork(_steps(turn.events)) if node else Ledger()
         plan = plan_of(self._definition, turn.state)
         for event in turn.events:

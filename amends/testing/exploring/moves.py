@@ -71,6 +71,15 @@ class Moves:
         moves = [move for step in known for move in self._of_step(plan, state, step)]
         return [*moves, *self._early(plan, state), *self._of_handlers(state), *self._of_saga(plan, state)]
 
+    def calling(self, state: SagaState) -> Sequence[Move]:
+        """Every move that calls a handler of a process manager, or lets it turn back."""
+        if state.status is not Status.RUNNING:
+            return ()
+        plan = plan_of(self._definition, state)
+        asked = [(step, direction, line) for step, direction, line in state.active() if line.open is not None]
+        answers = [move for each in asked for move in self._definite(plan, state, *each)]
+        return [*answers, *self._of_handlers(state)]
+
     def _one_by_one(self, plan: Definition, state: SagaState) -> bool:
         if state.status is Status.COMPENSATING:
             return not any(_may_wake(plan, step) for step in state.steps.values())
