@@ -131,6 +131,13 @@ class ConfiguredOtherwise(AmendsError):
         self.differences = dict(differences)
 
 
+class StreamMissing(AmendsError):
+    """A consumer could not be made, because its stream is not there; one that is watched is made again."""
+
+    def __init__(self, stream: str, durable: str) -> None:
+        super().__init__(f"expected stream {stream} to be there for consumer {durable}; it is missing")
+
+
 @dataclass(frozen=True, slots=True)
 class NotStored:
     """A message that the broker did not store, and its reason."""

@@ -17,6 +17,7 @@ from amends.infrastructure.broker import (
     Intact,
     MessageTooLarge,
     PublishFailed,
+    StreamMissing,
     StreamSpec,
     Unsendable,
     streams,
@@ -320,6 +321,29 @@ async def test_nothing_is_handled_while_a_consumer_is_missing(place: Place) -> N
         assert await inbox.handled_until() == NO_MOMENT
         await place.broker.ensure([], [missing])
         assert await inbox.handled_until() is None
+
+
+async def test_a_consumer_that_begins_later_than_it_should_is_made_anew(place: Place) -> None:
+    """It was meant for a stream that is lost; in the new one it would skip what comes first."""
+    spec = place.consumer()
+    await place.broker.ensure([], [spec], {spec.place: 112})
+    await place.publish("m1", "m2")
+    async with place.broker.inbox([spec]) as inbox:
+        assert not await inbox.receive(1, SOON)
+        await place.broker.ensure([], [spec], {spec.place: 1})
+        found = await collect(inbox, 2)
+        assert ids(found) == ["m1", "m2"]
+        await inbox.acknowledge(found)
+        await until_handled(inbox, None)
+        await place.broker.ensure([], [spec], {spec.place: 3})
+        await place.broker.ensure([], [spec], {spec.place: 1})
+        assert not await inbox.receive(1, SOON)  # it began with the first, and is left alone
+
+
+async def test_a_consumer_is_not_made_where_its_stream_is_missing(place: Place) -> None:
+    spec = ConsumerSpec(f"{place.namespace}_NOWHERE", "saga-order", (f"{place.namespace}.evt.>",))
+    with pytest.raises(StreamMissing, match="_NOWHERE to be there for consumer saga-order"):
+        await place.broker.ensure([], [spec])
 
 
 async def test_a_message_that_no_stream_takes_is_refused_and_the_others_are_stored(place: Place) -> None:

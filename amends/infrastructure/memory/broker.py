@@ -17,6 +17,7 @@ from amends.infrastructure.broker import (
     Mark,
     NotStored,
     PublishFailed,
+    StreamMissing,
     StreamSpec,
 )
 from amends.infrastructure.memory.inbox import MemoryInbox
@@ -47,7 +48,7 @@ class MemoryBroker:
         consumers: Sequence[ConsumerSpec],
         begin: Mapping[str, int] | None = None,
     ) -> dict[str, int]:
-        """Create what is missing, and check what is there. Raises ConfiguredOtherwise."""
+        """Create what is missing, and check what is there. Raises ConfiguredOtherwise, StreamMissing."""
         for each in streams:
             self._ensure_stream(each)
         found = {spec.place: self._ensure_consumer(spec, (begin or {}).get(spec.place)) for spec in consumers}
@@ -120,14 +121,18 @@ class MemoryBroker:
             _refuse(f"stream {spec.name}", asdict(spec), asdict(found.spec), {"replicas"})
 
     def _ensure_consumer(self, spec: ConsumerSpec, begin: int | None) -> Consumer:
-        stream = self._streams[spec.stream]
+        stream = self._streams.get(spec.stream)
+        if stream is None:
+            raise StreamMissing(spec.stream, spec.durable)
         found = stream.consumers.get(spec.durable)
+        if found is not None and begin is not None and (found.begin or 0) > begin:
+            found = None
         if found is not None and found.spec == spec:
             return found
         filters = minimal(spec.filter_subjects)
         if found is None:
             start = begin or (stream.last + 1 if spec.deliver == "new" else 1)
-            created = stream.consumers[spec.durable] = Consumer(spec, stream, start, filters)
+            created = stream.consumers[spec.durable] = Consumer(spec, stream, start, filters, begin)
             return created
         _refuse(
             f"consumer {spec.durable} of stream {spec.stream}",

@@ -88,12 +88,16 @@ def _older(entries: Iterator[tuple[_Key, datetime]], than: datetime) -> list[_Ke
 
 @dataclass(slots=True)
 class Consumer:
-    """One durable consumer. `pending` tells when what is not acknowledged will be delivered again."""
+    """One durable consumer. `pending` tells when what is not acknowledged will be delivered again.
+
+    `begin` is the sequence that it was told to start with; None: it follows its specification.
+    """
 
     spec: ConsumerSpec
     stream: Stream
     position: int
     filters: tuple[str, ...]
+    begin: int | None = None
     pending: dict[int, datetime] = field(default_factory=dict[int, datetime])
     deliveries: dict[int, int] = field(default_factory=dict[int, int])
     _passed: int = 0  # up to here nothing is left that was never delivered and is wanted

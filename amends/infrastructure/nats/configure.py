@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from amends.infrastructure.broker import ConfiguredOtherwise, ConsumerSpec, StreamSpec
-from amends.infrastructure.nats.api import Api, ApiError
+from amends.infrastructure.broker import ConfiguredOtherwise, ConsumerSpec, StreamMissing, StreamSpec
+from amends.infrastructure.nats.api import CONSUMER_NOT_FOUND, STREAM_NOT_FOUND, Api, ApiError
 from amends.infrastructure.subjects import covers, minimal
 
 _LOG: Final = logging.getLogger("amends.nats")
@@ -37,7 +37,7 @@ _CONSUMER_DEFAULTS: Final[Mapping[str, object]] = {
 async def ensure(
     api: Api, streams: Sequence[StreamSpec], consumers: Sequence[ConsumerSpec], begin: Mapping[str, int]
 ) -> dict[str, int]:
-    """All of these exist afterwards as they are specified. Raises ConfiguredOtherwise.
+    """All of these exist afterwards as they are specified. Raises ConfiguredOtherwise, StreamMissing.
 
     Returns up to which sequence all is acknowledged, by `ConsumerSpec.place`.
     """
@@ -100,6 +100,10 @@ def _stream_config(spec: StreamSpec) -> dict[str, object]:
 async def _ensure_consumer(api: Api, spec: ConsumerSpec, begin: int | None) -> dict[str, Any]:
     filters = minimal(spec.filter_subjects)
     found = await api.consumer(spec.stream, spec.durable)
+    if found is not None and begin is not None and found["config"].get("opt_start_seq", 0) > begin:
+        _LOG.warning("consumer %s of %s skips messages; it is made anew", spec.durable, spec.stream)
+        await api.find(f"CONSUMER.DELETE.{spec.stream}.{spec.durable}", frozenset({CONSUMER_NOT_FOUND}))
+        found = None
     if found is None:
         found = await _create_consumer(api, spec, _consumer_config(spec, filters, begin))
     expected = _consumer_expected(spec)
@@ -130,6 +134,8 @@ async def _create_consumer(api: Api, spec: ConsumerSpec, config: Mapping[str, ob
     try:
         created = await _put_consumer(api, spec, config, "create")
     except ApiError as error:
+        if error.code == STREAM_NOT_FOUND:
+            raise StreamMissing(spec.stream, spec.durable) from error
         if error.code not in _CONSUMER_EXISTS:
             raise
         return await api.call(f"CONSUMER.INFO.{spec.stream}.{spec.durable}")  # somebody else was quicker

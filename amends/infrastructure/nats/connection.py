@@ -146,9 +146,11 @@ class Broker:
         """Create what is missing, and check what is there. Safe when several processes do it at once.
 
         `begin` maps `ConsumerSpec.place` to the sequence that the consumer starts with if it has to be
-        created; without it `ConsumerSpec.deliver` counts. A consumer's filters may be extended.
+        created, and one that was created to start later is created anew; without it `ConsumerSpec.deliver`
+        counts. A consumer's filters may be extended.
 
-        Returns up to which sequence all is acknowledged, by place. Raises ConfiguredOtherwise.
+        Returns up to which sequence all is acknowledged, by place. Raises ConfiguredOtherwise, and StreamMissing
+        where the stream of a consumer is neither there nor among `streams`.
         """
         acknowledged = await configure.ensure(self.api, streams, consumers, begin or {})
         self.changed()

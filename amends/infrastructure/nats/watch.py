@@ -8,7 +8,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-from amends.infrastructure.broker import ConsumerSpec, Intact, Lost, Mark, MarkStore, StreamSpec
+from amends.infrastructure.broker import (
+    ConsumerSpec,
+    Intact,
+    Lost,
+    Mark,
+    MarkStore,
+    StreamMissing,
+    StreamSpec,
+)
 from amends.infrastructure.nats.connection import Broker
 
 _LOG: Final = logging.getLogger("amends.nats")
@@ -24,7 +32,7 @@ class BrokerWatch:
 
     A consumer that is missing begins, when its stream is another than before, with the stream's first
     message; otherwise behind what was acknowledged when it was last looked at; and as specified if it never
-    was.
+    was. One that begins later than it should, as it was meant for the stream before, is made anew.
 
     Entering makes the first inspection. What goes wrong later ends the watch: `wait` raises it, and leaving
     does. Raises ConfiguredOtherwise, and whatever `on_loss` and the store raise.
@@ -55,7 +63,7 @@ class BrokerWatch:
             self._broker.consumer_gone.listen(self._look.set),
         ]
         try:
-            await self._inspect()
+            await self._look_round()
         except BaseException:
             self._stop_listening()
             raise
@@ -84,16 +92,25 @@ class BrokerWatch:
                     await self._look.wait()
             except TimeoutError:
                 pass  # the interval is over
-            await self._inspect()
+            await self._look_round()
+
+    async def _look_round(self) -> None:
+        self._look.clear()
+        while True:
+            try:
+                return await self._inspect()
+            except StreamMissing as missing:
+                _LOG.warning("%s; looking again", missing)
 
     async def _inspect(self) -> None:
-        self._look.clear()
         connection = await self._broker.connected()
+        # Streams are made before they are looked at: where a consumer begins must be told of the stream it gets.
+        await self._broker.ensure(self._streams, [])
         known = await self._marks.load()
         verdicts = {spec.name: await self._verdict(spec.name, known) for spec in self._streams}
         lost = {name for name, verdict in verdicts.items() if isinstance(verdict, Lost)}
         begin = self._beginnings(known, verdicts)
-        acknowledged = await self._broker.ensure(self._streams, self._consumers, begin)
+        acknowledged = await self._broker.ensure([], self._consumers, begin)
         marks = {name: await self._mark(name, verdict) for name, verdict in verdicts.items()}
         if lost:
             await self._on_loss(lost)

@@ -228,6 +228,38 @@ async def test_a_consumer_whose_stream_was_made_anew_gets_all_of_it(
         assert losses.told == []
 
 
+class Losing(Broker):
+    """Its stream of events goes just after it was looked at, and is made anew by somebody else, or not."""
+
+    def __init__(self, url: str, *, anew: bool) -> None:
+        super().__init__(url)
+        self.anew = anew
+        self.armed = False
+
+    async def inspect(self, stream: str, mark: Mark | None) -> Intact | Lost:
+        verdict = await super().inspect(stream, mark)
+        if self.armed and stream == EVENTS:
+            self.armed = False
+            await self.api.call(f"STREAM.DELETE.{EVENTS}")
+            if self.anew:
+                await self.ensure(STREAMS, [])
+        return verdict
+
+
+@pytest.mark.parametrize("anew", [True, False])
+async def test_a_stream_that_is_lost_between_two_looks_loses_its_consumer_nothing(
+    own_server: OwnServer, marks: Marks, *, anew: bool
+) -> None:
+    losses = Losses()
+    async with Losing(own_server.url, anew=anew) as broker:
+        await acknowledge_ten(broker, marks)
+        async with watching(broker, marks, losses, interval=0.2), broker.inbox([SPEC]) as inbox:
+            broker.armed = True
+            assert await losses.next() == {EVENTS}
+            await publish(broker, "start1", "start2")
+            assert await take(inbox, 2) == ["start1", "start2"]
+
+
 async def test_after_a_loss_a_consumer_also_gets_what_came_before_it_was_noticed(
     own_server: OwnServer, marks: Marks
 ) -> None:
