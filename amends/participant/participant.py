@@ -107,6 +107,7 @@ class Participant(Generic[L]):
         /,
         *,
         key: str | Sequence[str] = (),
+        rejected: type[Event] | None = None,
         undoes: type[Event] | None = None,
         publishes: type[Event] | None = None,
     ) -> Reacts[E]:
@@ -114,9 +115,9 @@ class Participant(Generic[L]):
 
         What it returns is published when its work is committed. `key` names the fields of the event that hold the
         key of the chain that it belongs to; without it the header `Amends-Key` does. For each key a reaction takes
-        effect once. It says no by `raise Rejected(..., event=...)`: its work is rolled back, and that event is
-        published. After `Failed`, or anything else, it is tried again, and after ten deliveries the event is a dead
-        letter.
+        effect once. `Rejected` is a no: its work is rolled back, and the event that it names is published, or else one
+        of the type `rejected`, made of the key alone. After `Failed`, or anything else, it is tried again, and after
+        ten deliveries the event is a dead letter.
 
         With `undoes` it compensates what the reaction to that other event did for the same key: it runs only where
         that took effect, once. Where it did not, it never will from now on; and an event of the type `publishes`,
@@ -125,7 +126,7 @@ class Participant(Generic[L]):
         names = (key,) if isinstance(key, str) else tuple(key)
 
         def add(function: Callable[[Any, Any], Awaitable[Any]]) -> Any:
-            self.reactions.add(Reaction(event, names, undoes, publishes, function))
+            self.reactions.add(Reaction(event, names, rejected, undoes, publishes, function))
             return function
 
         return add

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from amends.domain.correlation import check_event, check_fields, fields_of
 from amends.domain.errors import DefinitionError
 from amends.domain.messages import Event
-from amends.domain.wire import Direction
+from amends.domain.wire import Direction, Outcome
 from amends.participant.errors import HandlerBroken, Rejected
 from amends.participant.handlers import Tx, is_async, name_of
 from amends.participant.memory import Answer, Told
@@ -33,11 +33,13 @@ class Reacts(Protocol[E_co]):
 class Reaction:
     """A function that reacts to one type of event, or undoes what the reaction to another led to.
 
-    `key` names the fields that hold the chain's key; none: the header `Amends-Key` does.
+    `key` names the fields that hold the chain's key; none: the header `Amends-Key` does. `rejected` tells a no that
+    names no event, and `publishes` that there was nothing to undo; both are made of the key alone.
     """
 
     event: type[Event]
     key: tuple[str, ...]
+    rejected: type[Event] | None
     undoes: type[Event] | None
     publishes: type[Event] | None
     run: Callable[[Any, Tx], Awaitable[Event | None]]
@@ -84,17 +86,17 @@ class Reaction:
         return self.reply_body(error.event)
 
     def told(self, answer: Answer, key: str) -> Told | None:
-        """What is published because of this answer; None: nothing.
-
-        Where there was nothing to undo, that is told by what the chain's key alone makes of `publishes`.
-        """
+        """What is published because of this answer, for the chain of this key; None: nothing."""
         stored = from_json(answer.body)
         if "subject" in stored:
             return Told(stored["subject"], json.dumps(stored["event"]).encode())
-        if self.publishes is None:
+        kind = (
+            self.publishes if self.undoes else self.rejected if answer.outcome is Outcome.REJECTED else None
+        )
+        if kind is None or "code" in stored:  # a tombstone says nothing
             return None
-        made = self.publishes.model_validate(fields_of(key, self.key))
-        return Told(self.publishes.subject, made.model_dump_json(by_alias=True).encode())
+        made = kind.model_validate(fields_of(key, self.key))
+        return Told(kind.subject, made.model_dump_json(by_alias=True).encode())
 
 
 class Reactions:
@@ -110,13 +112,13 @@ class Reactions:
     def add(self, reaction: Reaction) -> None:
         """Raises `DefinitionError` for a second reaction of one kind, and for what cannot work."""
         where = f"{reaction.name}, which reacts to {getattr(reaction.event, '__name__', reaction.event)}"
-        for event in (reaction.event, reaction.undoes, reaction.publishes):
+        for event in (reaction.event, reaction.rejected, reaction.undoes, reaction.publishes):
             if event is not None:
                 check_event(where, event)
         check_fields(where, reaction.event, reaction.key)
         if not is_async(reaction.run):
             raise DefinitionError(f"{where}: expected an `async def` function as handler")
-        _check_publishes(where, reaction)
+        _check_made(where, reaction)
         known = self._by_subject.setdefault(reaction.subject, [])
         for other in known:
             if other.forward_action == reaction.forward_action:
@@ -145,18 +147,25 @@ class Reactions:
                 )
 
 
-def _check_publishes(where: str, reaction: Reaction) -> None:
-    if reaction.publishes is None:
-        return
-    if reaction.undoes is None:
+def _check_made(where: str, reaction: Reaction) -> None:
+    """Each of the two ways to tell something without an event of the handler's own has its side."""
+    if reaction.publishes is not None and reaction.undoes is None:
         raise DefinitionError(
             f"{where}: expected publishes= beside undoes= only: it is what is published where there was nothing to "
             "undo. What a reaction returns is published anyhow"
         )
-    needed = {name for name, field in reaction.publishes.model_fields.items() if field.is_required()}
+    if reaction.rejected is not None and reaction.undoes is not None:
+        raise DefinitionError(f"{where}: expected no rejected= beside undoes=: an undoing is never refused")
+    for made in (reaction.rejected, reaction.publishes):
+        if made is not None:
+            _check_made_of_key(where, reaction, made)
+
+
+def _check_made_of_key(where: str, reaction: Reaction, made: type[Event]) -> None:
+    needed = {name for name, field in made.model_fields.items() if field.is_required()}
     if not reaction.key or needed - set(reaction.key):
         raise DefinitionError(
-            f"{where}: expected {reaction.publishes.__name__} to be made of the key alone "
+            f"{where}: expected {made.__name__} to be made of the key alone "
             f"({', '.join(reaction.key) or 'name its fields with key='}); "
             f"got the fields {', '.join(sorted(needed))} without a default"
         )

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amends import Choreography, Event, link
 from amends.domain.actions.refusing import name
@@ -63,6 +65,22 @@ def test_an_event_that_comes_again_under_another_id_changes_nothing() -> None:
     play.hear(FlightBooked)
     assert play.hear(FlightBooked, again="#2") == ["event.passed-over"]
     assert play.waits() == ["hotel"]
+
+
+@given(st.permutations([FlightBooked, HotelBooked, CarBooked]))
+def test_whatever_the_order_of_its_events_a_chain_ends_alike(order: list[type[Event]]) -> None:
+    play = Play()
+    play.hear(*order)
+    assert play.known.status == "completed"
+
+
+@given(st.permutations([FlightBooked, HotelBooked, CarRefused, HotelCancelled, FlightCancelled]))
+def test_whatever_the_order_of_its_events_a_chain_that_is_turned_back_ends_alike(
+    order: list[type[Event]],
+) -> None:
+    play = Play()
+    play.hear(*order)
+    assert play.known.status == "compensated"
 
 
 def test_another_start_of_the_same_key_is_refused() -> None:

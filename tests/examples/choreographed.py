@@ -21,7 +21,6 @@ from amends.infrastructure.broker import ConsumerSpec
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker
 from amends.infrastructure.postgres.store import PostgresStore
-from amends.participant.consumers import consumers_of
 
 ROOT = Path(__file__).parents[2]
 SOON = timedelta(seconds=60)
@@ -49,18 +48,15 @@ class Company:
             yield
 
     async def dying(self, participant: Participant[None], module: str) -> asyncio.subprocess.Process:
-        """The service in a process of its own, which kills itself between a commit and what it would publish.
-
-        What is published from now on will be delivered to it, whenever it is ready.
-        """
-        consumers = consumers_of(
-            participant.name, self.settings.namespace, participant.handlers, participant.reactions
-        )
-        await self.broker.ensure((), consumers)
-        return await asyncio.create_subprocess_exec(
+        """The service in a process of its own, which kills itself between a commit and what it would publish."""
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.examples.dying", f"{module}:{participant.name}", "committed",
-            self.urls[participant.name], self.servers.nats_url, self.settings.namespace, cwd=ROOT,
+            self.urls[participant.name], self.servers.nats_url, self.settings.namespace,
+            cwd=ROOT, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), SOON.total_seconds()) == b"ready\n"
+        return process
 
     async def history(self, run: Run) -> list[SagaEvent]:
         history = await self.store.history(run.id)

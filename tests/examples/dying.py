@@ -1,4 +1,7 @@
-"""A service of an example that dies at a labelled point. Arguments: module:name, label, database, NATS, namespace."""
+"""A service of an example that dies at a labelled point. Arguments: module:name, label, database, NATS, namespace.
+
+It says so when it takes messages.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,15 @@ def main(target: str, label: str, database_url: str, nats_url: str, namespace: s
             os.kill(os.getpid(), signal.SIGKILL)
 
     vars(participant)["probe"] = probe
-    asyncio.run(participant.run(database_url=database_url, nats_url=nats_url, namespace=namespace))
+    asyncio.run(run(participant, database_url, nats_url, namespace))
+
+
+async def run(participant: Participant, database_url: str, nats_url: str, namespace: str) -> None:
+    async with participant.running(
+        database_url=database_url, nats_url=nats_url, namespace=namespace
+    ) as running:
+        print("ready", flush=True)
+        await running.stopped()
 
 
 if __name__ == "__main__":

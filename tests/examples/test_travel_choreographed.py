@@ -36,7 +36,7 @@ class Hasty(
 ):
     """The same with less patience for hotels."""
 
-    hotel = link(FlightBooked, "inn", HotelBooked, within=timedelta(seconds=1), overdue="compensate")
+    hotel = link(FlightBooked, "inn", HotelBooked, within=timedelta(seconds=4), overdue="compensate")
 
 
 async def nothing(url: str) -> None:

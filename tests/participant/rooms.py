@@ -39,6 +39,10 @@ class HotelRefused(Event, subject="hotels.refused"):
     trip_id: str
 
 
+class NothingHeard(Event, subject="hotels.nothing-heard"):
+    trip_id: str
+
+
 class CarRefused(Event, subject="cars.refused"):
     trip_id: str
     behave: str = "well"

@@ -153,6 +153,8 @@ def plainly(event: Event, tx: Tx) -> None: ...
         ({"key": "order_id", "publishes": Unpaid}, "publishes= beside undoes= only"),
         ({"key": "order_id", "undoes": Unpaid, "publishes": Restocked}, "made of the key alone"),
         ({"undoes": Unpaid, "publishes": Unpaid}, "name its fields with key="),
+        ({"key": "order_id", "rejected": Restocked}, "made of the key alone"),
+        ({"key": "order_id", "rejected": Unpaid, "undoes": Unpaid}, "an undoing is never refused"),
         ({"undoes": Subjectless}, "expected an Event with a subject"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from amends.domain import wire
 from amends.infrastructure.clock import SystemClock
-from amends.participant import Tx
+from amends.participant import Rejected, Tx
 from amends.testing.services import ServiceDatabase
 from tests.participant.rooms import (
     CarRefused,
@@ -16,6 +16,7 @@ from tests.participant.rooms import (
     Hotel,
     HotelBooked,
     MemoryHotel,
+    NothingHeard,
     RealHotel,
     TripEnded,
     booked,
@@ -79,6 +80,16 @@ async def test_a_no_is_rolled_back_and_told_by_its_event(hotel: Hotel) -> None:
     assert await hears(hotel, booked(behave="refuse")) == [("hotels.refused", {"trip_id": "t1"})]
     assert await hears(hotel, booked()) == [("hotels.refused", {"trip_id": "t1"})], "a no is definite"
     assert await hotel.effects() == []
+
+
+async def test_a_no_that_names_no_event_is_told_by_one_that_is_made_of_the_key(hotel: Hotel) -> None:
+    @hotel.participant.reacts_to(HotelBooked, key="trip_id", rejected=NothingHeard)
+    async def refuse(told: HotelBooked, tx: Tx) -> None:
+        raise Rejected("no", "why should we")
+
+    told = await hears(hotel, event(HotelBooked(trip_id="t1", room=1)))
+    assert told == [("hotels.nothing-heard", {"trip_id": "t1"})]
+    assert await hears(hotel, republish(HotelBooked)) == told
 
 
 async def test_a_no_without_an_event_ends_the_chain_here(hotel: Hotel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from random import Random
 
 import pytest
 
@@ -53,10 +54,10 @@ def vendors() -> list[Participant]:
     async def cancel_hotel(event: CarRefused, tx: Tx) -> None:
         await note(tx, event.trip_id, "cancel")
 
-    @cars.reacts_to(HotelBooked, key="trip_id")
+    @cars.reacts_to(HotelBooked, key="trip_id", rejected=CarRefused)
     async def book_car(event: HotelBooked, tx: Tx) -> CarBooked:
         if event.trip_id.startswith("carless"):
-            raise Rejected("none", "no car is left", event=CarRefused(trip_id=event.trip_id))
+            raise Rejected("none", "no car is left")
         await note(tx, event.trip_id, "book")
         return CarBooked(trip_id=event.trip_id)
 
@@ -87,6 +88,15 @@ class Road:
     def observe(self) -> None:
         self.stepper.worker("observer", [Trip.definition])
         self.stepper.settle()
+
+    def open(self, program: str) -> None:
+        """Start the program unless it runs."""
+        if program in self.stepper.processes:
+            return
+        if program == "observer":
+            self.observe()
+        else:
+            self.start(program)
 
     def begin(self, trip_id: str = "t1") -> None:
         body = TripBegun(trip_id=trip_id).model_dump_json().encode()
@@ -229,6 +239,33 @@ def test_a_chain_goes_on_without_its_observer_which_catches_up(road: Road) -> No
     assert road.effects()["cars"] == ["book"]
     road.observe()
     assert road.status() == "completed"
+
+
+@pytest.mark.semantics("choreography-straggler", "choreography-observer")
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_dies_and_when_every_trip_is_booked_whole_or_not_at_all(road: Road, seed: int) -> None:
+    chance = Random(seed)
+    trips = [f"{chance.choice(('t', 'carless'))}{number}" for number in range(4)]
+    programs = [*road.vendors, "observer"]
+    for trip in trips:
+        road.begin(trip)
+        for _ in range(3):
+            victim = chance.choice(programs)
+            if victim in road.stepper.processes:
+                road.stepper.kill(victim)
+            road.stepper.advance(SECOND * chance.choice((1, 20, 70)))
+            if chance.random() < 0.7:
+                road.open(victim)
+    for program in programs:
+        road.open(program)
+    road.stepper.advance(5 * MINUTE)
+    for trip in trips:
+        effects = road.effects(trip)
+        if road.status(trip) == "completed":
+            assert effects == {"flights": ["book"], "hotels": ["book"], "cars": ["book"]}
+        else:
+            assert road.status(trip) == "compensated"
+            assert all(each in ([], ["book", "cancel"]) for each in effects.values()), effects
 
 
 def test_an_event_that_comes_before_the_start_is_kept(road: Road) -> None:

@@ -22,7 +22,16 @@ from amends.infrastructure.embedded import Servers
 from amends.projections.installing import prepare
 from amends.projections.runner import Runner
 from amends.projections.sagas.standing import REASONS
-from tests.projections.troubles import TROUBLES, Approval, ApprovalAsked, Asked, Trouble, mechanic
+from tests.projections.troubles import (
+    TROUBLES,
+    Approval,
+    ApprovalAsked,
+    Asked,
+    Hearsay,
+    Rumour,
+    Trouble,
+    mechanic,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 MODULE: Final = "tests.projections.troubles"
@@ -169,6 +178,16 @@ async def test_awaiting_a_reply(garage: Garage) -> None:
                 return again is not None and again["since"] > row["since"]
 
             await garage.until(asked_again)
+
+
+@pytest.mark.semantics("choreography-flag")
+async def test_a_silent_link_of_a_choreography_is_a_parked_step(garage: Garage) -> None:
+    async with Worker([Hearsay], garage.settings, deliver="all"), views(garage).running():
+        async with Client(garage.settings) as client:
+            await client.start(Hearsay, Rumour(key="r-1"))
+        row = await garage.until_stuck("parked step", "confirm")
+        assert "between its transaction and its event" in row["detail"]
+        await ends(garage, row, "completed")
 
 
 async def test_suspended(garage: Garage) -> None:

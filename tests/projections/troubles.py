@@ -5,7 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from amends import Command, Event, Failed, Participant, Rejected, Retry, Saga, Tx, step, wait_for
+from amends import (
+    Choreography,
+    Command,
+    Event,
+    Failed,
+    Participant,
+    Rejected,
+    Retry,
+    Saga,
+    Tx,
+    link,
+    step,
+    wait_for,
+)
 
 TROUBLES: Final[set[str]] = set()
 """The keys of sagas that are not out of trouble yet; a test in the same process takes them away."""
@@ -54,6 +67,20 @@ class Bill(Command, subject="mechanic.bill"):
 
 class Lose(Command, subject="nobody.answers"):
     """There is no such service."""
+
+
+class Rumour(Event, subject="rumours.begun"):
+    key: str
+
+
+class Confirmed(Event, subject="rumours.confirmed"):
+    key: str
+
+
+class Hearsay(Choreography, name="hearsay", version=1, key="key"):
+    """Somebody is to confirm it, and is silent."""
+
+    confirm = link(Rumour, "nobody", Confirmed, within=timedelta(milliseconds=200))
 
 
 class Trouble(Saga[Asked], name="trouble", version=1, key="key", deadline=timedelta(days=1)):

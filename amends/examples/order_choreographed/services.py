@@ -6,7 +6,7 @@ must not ship behind an order that is over.
 
 from __future__ import annotations
 
-from amends import Event, Participant, Rejected, Tx
+from amends import Participant, Tx
 from amends.examples.order import services as work
 from amends.examples.order.messages import (
     ChargePayment,
@@ -35,14 +35,11 @@ delivery: Participant[None] = Participant("delivery")
 orders: Participant[None] = Participant("orders")
 
 
-@stock.reacts_to(OrderCreated, key="order_id")
+@stock.reacts_to(OrderCreated, key="order_id", rejected=InventoryShort)
 async def reserve(event: OrderCreated, tx: Tx) -> InventoryReserved:
     """Take the goods from the shelf."""
     command = ReserveInventory(order_id=event.order_id, sku=event.sku, quantity=event.quantity)
-    try:
-        await work.reserve(command, tx)
-    except Rejected as no:
-        raise _telling(no, InventoryShort(order_id=event.order_id)) from no
+    await work.reserve(command, tx)
     return InventoryReserved(
         order_id=event.order_id, customer=event.customer, total=event.total, country=event.country
     )
@@ -55,14 +52,11 @@ async def release(event: PaymentFailed | PaymentRefunded, tx: Tx) -> None:
     await work.release(ReleaseInventory(order_id=event.order_id), tx)
 
 
-@payment.reacts_to(InventoryReserved, key="order_id")
+@payment.reacts_to(InventoryReserved, key="order_id", rejected=PaymentFailed)
 async def pay(event: InventoryReserved, tx: Tx) -> PaymentCompleted:
     """Take the money."""
     command = ChargePayment(order_id=event.order_id, customer=event.customer, amount=event.total)
-    try:
-        await work.charge(command, tx)
-    except Rejected as no:
-        raise _telling(no, PaymentFailed(order_id=event.order_id)) from no
+    await work.charge(command, tx)
     return PaymentCompleted(order_id=event.order_id, country=event.country)
 
 
@@ -72,13 +66,10 @@ async def refund(event: ShippingFailed, tx: Tx) -> None:
     await work.refund(RefundPayment(order_id=event.order_id), tx)
 
 
-@delivery.reacts_to(PaymentCompleted, key="order_id")
+@delivery.reacts_to(PaymentCompleted, key="order_id", rejected=ShippingFailed)
 async def ship(event: PaymentCompleted, tx: Tx) -> ShippingCreated:
     """Hand the parcel to the carrier."""
-    try:
-        created = await work.ship(CreateShipment(order_id=event.order_id, country=event.country), tx)
-    except Rejected as no:
-        raise _telling(no, ShippingFailed(order_id=event.order_id)) from no
+    created = await work.ship(CreateShipment(order_id=event.order_id, country=event.country), tx)
     return ShippingCreated(order_id=event.order_id, tracking=created.tracking)
 
 
@@ -111,8 +102,3 @@ async def reopen(event: ShippingFailed, tx: Tx) -> None:
 
 async def _close(order_id: str, how: str, tx: Tx) -> None:
     await tx.execute("INSERT INTO closed_orders (order_id, how) VALUES (%s, %s)", (order_id, how))
-
-
-def _telling(no: Rejected, event: Event) -> Rejected:
-    """The same no, told by an event."""
-    return Rejected(no.code, no.reason, event=event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amends import Event, Participant, Rejected, Tx
+from amends import Participant, Tx
 from amends.examples.travel import services as work
 from amends.examples.travel.messages import BookCar, BookFlight, BookHotel, CancelFlight, CancelHotel
 from amends.examples.travel_choreographed.messages import (
@@ -24,13 +24,10 @@ rental: Participant[None] = Participant("rental")
 bookings: Participant[None] = Participant("bookings")
 
 
-@airline.reacts_to(BookingStarted, key="trip_id")
+@airline.reacts_to(BookingStarted, key="trip_id", rejected=FlightFailed)
 async def book_flight(event: BookingStarted, tx: Tx) -> FlightBooked:
     """Sell a seat."""
-    try:
-        await work.book_flight(BookFlight(trip_id=event.trip_id, traveller=event.traveller), tx)
-    except Rejected as no:
-        raise _telling(no, FlightFailed(trip_id=event.trip_id)) from no
+    await work.book_flight(BookFlight(trip_id=event.trip_id, traveller=event.traveller), tx)
     return FlightBooked(trip_id=event.trip_id, traveller=event.traveller)
 
 
@@ -41,13 +38,10 @@ async def cancel_flight(event: HotelFailed | HotelCompensated, tx: Tx) -> None:
     await work.cancel_flight(CancelFlight(trip_id=event.trip_id), tx)
 
 
-@inn.reacts_to(FlightBooked, key="trip_id")
+@inn.reacts_to(FlightBooked, key="trip_id", rejected=HotelFailed)
 async def book_hotel(event: FlightBooked, tx: Tx) -> HotelBooked:
     """Let a room."""
-    try:
-        await work.book_hotel(BookHotel(trip_id=event.trip_id, traveller=event.traveller), tx)
-    except Rejected as no:
-        raise _telling(no, HotelFailed(trip_id=event.trip_id)) from no
+    await work.book_hotel(BookHotel(trip_id=event.trip_id, traveller=event.traveller), tx)
     return HotelBooked(trip_id=event.trip_id, traveller=event.traveller)
 
 
@@ -57,13 +51,10 @@ async def cancel_hotel(event: CarFailed, tx: Tx) -> None:
     await work.cancel_hotel(CancelHotel(trip_id=event.trip_id), tx)
 
 
-@rental.reacts_to(HotelBooked, key="trip_id")
+@rental.reacts_to(HotelBooked, key="trip_id", rejected=CarFailed)
 async def book_car(event: HotelBooked, tx: Tx) -> CarBooked:
     """Hire out a car."""
-    try:
-        await work.book_car(BookCar(trip_id=event.trip_id, traveller=event.traveller), tx)
-    except Rejected as no:
-        raise _telling(no, CarFailed(trip_id=event.trip_id)) from no
+    await work.book_car(BookCar(trip_id=event.trip_id, traveller=event.traveller), tx)
     return CarBooked(trip_id=event.trip_id)
 
 
@@ -78,8 +69,3 @@ async def take_car_back(event: CarFailed, tx: Tx) -> None:
 async def give_up(event: FlightFailed | FlightCompensated, tx: Tx) -> BookingFailed:
     """Tell the traveller."""
     return BookingFailed(trip_id=event.trip_id)
-
-
-def _telling(no: Rejected, event: Event) -> Rejected:
-    """The same no, told by an event."""
-    return Rejected(no.code, no.reason, event=event)
