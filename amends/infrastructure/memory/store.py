@@ -49,7 +49,7 @@ class _Saga:
     @property
     def is_ahead(self) -> bool:
         """A newer program went on with it."""
-        return not self.unreadable.issubset(readable_topics())
+        return bool(self.unreadable) and not self.unreadable.issubset(readable_topics())
 
 
 class MemoryMarks:
