@@ -306,6 +306,15 @@ def test_a_send_whose_answer_a_handler_goes_on_with_cannot_be_skipped() -> None:
 
 
 @pytest.mark.semantics("handlers-and-operators")
+def test_when_no_handler_is_called_any_more_every_send_may_be_skipped() -> None:
+    told = fulfilment()
+    told.succeed("warehouse.pack")
+    told.tell(APPROVED)  # which completes it as soon as all is answered
+    told.give(Skip("s1", "they never answer", step="charge#1"))
+    assert told.sent[-1] == "shipping.ship"
+
+
+@pytest.mark.semantics("handlers-and-operators")
 def test_a_send_that_an_operator_skips_holds_nothing_up() -> None:
     told = fulfilment()
     told.succeed("payments.charge", CHARGED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amends.domain import events as e
 from amends.domain.actions.refusing import name, undecided
+from amends.domain.definition import StepDefinition
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Skip
 from amends.domain.state import Status
@@ -30,9 +31,15 @@ def on_skip(turn: Turn, skip: Skip) -> None:
             f"the pivot {step.name!r} of {name(state)} is being closed, because the saga is to turn back; "
             "settle it by hand instead, as succeeded or rejected"
         )
-    if turn.manager is not None and turn.manager.hears_of(step.forward.commands):
+    if _is_awaited(turn, step):
         raise ActionRefused(
             f"a handler of {name(state)} goes on with the answer to {step.name!r}, and skipped there is none; "
             "settle it by hand instead, as succeeded with what the service would have answered, or as rejected"
         )
     turn.record(e.StepSkippedByHand, step=step.name, reason=skip.reason)
+
+
+def _is_awaited(turn: Turn, step: StepDefinition) -> bool:
+    """A handler is still to be told of its success."""
+    manager, over = turn.manager, turn.state.handlers.completing
+    return manager is not None and not over and manager.hears_of(step.forward.commands)
