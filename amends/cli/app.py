@@ -17,6 +17,7 @@ from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
 from amends.cli.doctor import doctor
 from amends.cli.finding import opened_store, quiet_settings
+from amends.cli.limiting import limits
 from amends.cli.modules import NothingFound, find
 from amends.cli.project import write_project
 from amends.cli.running import BadInput, execute, on_signal
@@ -105,6 +106,7 @@ app.command()(simulate)
 app.command()(timeline)
 app.command()(whatif)
 app.command()(doctor)
+app.command()(limits)
 app.add_typer(reading.app)
 app.add_typer(listing.app)
 app.add_typer(dead.app, name="dead")

@@ -119,9 +119,11 @@ async def town(folder: Path, *, staffed: bool = True) -> AsyncIterator[Town]:
         yield Town(settings, servers, store, urls)
 
 
-async def worker_process(town: Town, label: str = "", count: int = 0) -> asyncio.subprocess.Process:
+async def worker_process(
+    town: Town, label: str = "", count: int = 0, *how: str
+) -> asyncio.subprocess.Process:
     """A worker as a program of its own, which kills itself at the `count`-th time that it passes `label`."""
-    return await _program(town, "tests.crash.worker", label, str(count))
+    return await _program(town, "tests.crash.worker", label, str(count), *how)
 
 
 async def timers_process(town: Town) -> asyncio.subprocess.Process:

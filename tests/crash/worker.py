@@ -1,4 +1,4 @@
-"""A worker that can be told where to die: `python -m tests.crash.worker LABEL COUNT`."""
+"""A worker that can be told where to die: `python -m tests.crash.worker LABEL COUNT`, or `… LABEL COUNT limited`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from amends import Worker
 from amends.cli.running import on_signal
 from amends.examples.order.saga import Order
+from tests.crash.limited import LIMITS, FewOrders
 
 
 async def main(label: str, count: int) -> None:
@@ -21,7 +22,8 @@ async def main(label: str, count: int) -> None:
         if count and passed == count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    worker = Worker([Order], deliver="all", probe=probe)
+    sagas, limits = ([FewOrders], LIMITS) if "limited" in sys.argv else ([Order], ())
+    worker = Worker(sagas, deliver="all", limits=limits, probe=probe)
     on_signal(worker.stop)
     run = asyncio.create_task(worker.run())
     await worker.ready()

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from amends import Client, Settings, Worker
+from amends import Client, Limit, Settings, Worker
 from amends.infrastructure.embedded import Servers
 from amends.projections.installing import prepare
 from amends.projections.runner import Runner
@@ -276,8 +276,29 @@ async def test_projection_behind(garage: Garage) -> None:
             await garage.until_stuck("retrying")
 
 
+async def test_limits(garage: Garage) -> None:
+    one_at_once = [Limit("nobody", outstanding=1)]
+    limited = Worker([Trouble, Approval], garage.settings, deliver="all", limits=one_at_once)
+    async with limited, views(garage).running(), Client(garage.settings) as client:
+        await garage.start("awaiting a reply", "first")
+        first = await garage.until_stuck("awaiting a reply", "lose")
+        await garage.start("awaiting a reply", "second")
+
+        async def shows(reason: str) -> list[Row]:
+            query = "SELECT * FROM {ns}_views.stuck WHERE key = 'second' AND reason = '" + reason + "'"
+            return await garage.query(query)
+
+        await garage.until(lambda: shows("limits"))
+        [row] = await shows("limits")
+        assert (row["step"], row["help"]) == ("lose", "amends limits")
+        assert first["since"] < row["since"]
+        async with garage.helping(row):
+            pass  # it tells that the first holds it
+        await client.skip(first["saga_id"], "lose", reason="nobody is there", by="anna")
+        await garage.until(lambda: shows("awaiting a reply"))
+
+
 def test_the_list_is_closed() -> None:
-    """`limits` is in it for the limits that are to come."""
     text = (ROOT / "amends/projections/sagas/sql/views.sql").read_text()
     python = (ROOT / "amends/projections/sagas/standing.py").read_text()
     assert all(f"'{reason}'" in text or f'"{reason}"' in python for reason in REASONS)

@@ -1,0 +1,2 @@
+-- Who has paid.
+CREATE TABLE sale_payments (order_id text PRIMARY KEY);
