@@ -29,7 +29,7 @@ def on_foreign_answer(
     if meaning is not Outcome.SUCCEEDED:
         reply = replace(reply, code=arrival.subject, details=body)
     before = len(turn.events)
-    answer(turn, ref, reply)
+    answer(turn, ref, reply, by_event=True)
     if len(turn.events) == before:
         turn.record(e.EventPassedOver, subject=arrival.subject, reason="it repeats what is known")
     else:

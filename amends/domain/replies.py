@@ -34,11 +34,14 @@ def on_reply(turn: Turn, reply: Reply) -> None:
     answer(turn, ref, reply)
 
 
-def answer(turn: Turn, ref: CommandRef, reply: Reply) -> None:
-    """Take the reply for the answer to this attempt; nothing for a repeat."""
+def answer(turn: Turn, ref: CommandRef, reply: Reply, *, by_event: bool = False) -> None:
+    """Take the reply for the answer to this attempt; nothing for a repeat.
+
+    `by_event`: it is an event that came for the first time, so it repeats no answer that this attempt had before.
+    """
     if _is_doubtful(turn, ref, reply):
         reply = replace(reply, outcome=Outcome.FAILED)
-    if reply.outcome in ref.attempt.outcomes:
+    if reply.outcome in ref.attempt.outcomes and not (by_event and _did_it_again(turn, ref, reply)):
         return
     if reply.outcome is Outcome.FAILED:
         _on_failed(turn, ref, reply)
@@ -113,7 +116,9 @@ def _on_definite(turn: Turn, ref: CommandRef, reply: Reply) -> None:
 
 
 def _did_it_again(turn: Turn, ref: CommandRef, reply: Reply) -> bool:
-    """A foreign service may do it for each attempt, and for one of them after its compensation was sent."""
+    """A foreign service does it for every command that reaches it, one that comes late or twice among them: any
+    success after its compensation was sent may be another one.
+    """
     foreign = turn.definition.step(ref.step.name).asking(ref.direction).foreign
     sent = ref.direction is Direction.FORWARD and bool(ref.step.compensation.rounds)
     return foreign is not None and sent and reply.outcome is Outcome.SUCCEEDED

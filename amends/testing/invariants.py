@@ -134,6 +134,8 @@ def of_effects(
     broken = [*_of_keys(facts)]
     net = {name: _net(facts, [r.key for r in step.forward.rounds]) for name, step in ledger.steps.items()}
     for step in definition.steps:
+        if step.forward.foreign is not None:
+            continue  # it promises nothing of its effects
         known = ledger.step(step.name)
         broken += _of_net(ledger.status, known, step, net.get(step.name, 0), quiet=quiet)
     pivots = [s.name for s in definition.steps if s.pivot]

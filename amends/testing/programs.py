@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, cast
 
 from amends.domain import wire
-from amends.infrastructure.broker import StreamSpec
+from amends.infrastructure.broker import ConsumerSpec, StreamSpec
 from amends.infrastructure.memory.broker import MemoryBroker
-from amends.infrastructure.memory.store import MemoryStore
+from amends.infrastructure.memory.store import MemoryMarks, MemoryStore
 from amends.infrastructure.nats import BrokerWatch
-from amends.infrastructure.ports import Clock, Store
+from amends.infrastructure.ports import Clock, Incoming, Store
 from amends.infrastructure.postgres.relay import Relay
 from amends.infrastructure.shapes import together
 from amends.participant.answers import Writer
@@ -32,6 +32,9 @@ from amends.testing.services import ServiceDatabase, ServiceLedger, ServiceLink,
 
 _GRACE: Final = timedelta(seconds=5)
 _KEPT: Final = timedelta(days=7)
+
+FOREIGN: Final = "foreign"
+"""The consumer of services that are no participants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,30 @@ async def serve(
     async with BrokerWatch(broker, place.streams, consumers, database.marks, lost) as watch:  # type: ignore[arg-type]
         loop = Loop(Batches(desk, link), relay, broker.inbox(consumers), 100, process.probe)
         await _beside(loop.run(process.stopping), watch.wait(), relay.run())
+
+
+async def listen(
+    place: Place, process: Process, subjects: Sequence[str], handle: Callable[[Incoming], None]
+) -> None:
+    """A service that is no participant: it handles each command as it comes, and then acknowledges."""
+    broker = MemoryLink(place.broker, process)
+    filters = tuple(wire.command_subject(place.namespace, each) for each in subjects)
+    consumer = ConsumerSpec(wire.stream(place.namespace, "commands"), FOREIGN, filters)
+
+    async def lost(names: set[str]) -> None:
+        """Whoever sent the commands sends them again."""
+
+    async def work() -> None:
+        inbox = broker.inbox([consumer])
+        while True:
+            messages = await inbox.receive(10, None)
+            for message in messages:
+                await process.gate("foreign.handle")
+                handle(message)
+            await inbox.acknowledge(messages)
+
+    async with BrokerWatch(broker, place.streams, [consumer], MemoryMarks(), lost) as watch:  # type: ignore[arg-type]
+        await _beside(work(), watch.wait())
 
 
 async def _beside(main: Coroutine[Any, Any, None], *others: Coroutine[Any, Any, None]) -> None:

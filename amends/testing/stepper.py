@@ -28,7 +28,7 @@ from amends.participant.reactions import Reactions
 from amends.process_managers.registry import Registry
 from amends.testing.memory_link import MemoryLink
 from amends.testing.processes import Calm, Chooser, Gated, Gates, Process
-from amends.testing.programs import Place, serve, work
+from amends.testing.programs import Place, listen, serve, work
 from amends.testing.services import ServiceDatabase
 from amends.testing.virtual_time import VirtualClock, VirtualLoop
 
@@ -94,6 +94,10 @@ class Stepper:
         """Start a replica of a participant. The part of its name before a `-` is the service's: `payments-2`."""
         return self.start(name, lambda process: serve(self._place, process, handlers, database, reactions))
 
+    def foreign(self, name: str, subjects: Sequence[str], handle: Callable[[Incoming], None]) -> Process:
+        """Start a service that is no participant: it takes commands on these subjects, and keeps no promises."""
+        return self.start(name, lambda process: listen(self._place, process, subjects, handle))
+
     def ports(self, process: Process) -> tuple[Store, Publisher]:
         """The store and the broker as a program sees them that was started by `start`."""
         store = cast(Store, Gated(self.store, "store", process))
@@ -111,8 +115,13 @@ class Stepper:
 
     def close(self) -> None:
         """Kill every program."""
-        for name in list(self.processes):
-            self.kill(name)
+        while self.processes:
+            self.processes.popitem()[1].kill()
+        while True:
+            try:
+                return self.loop.run_ready()
+            except KeyboardInterrupt:
+                continue
 
     # What happens
 

@@ -27,7 +27,7 @@ at, calls = Chance.at, 0
 def interrupted(self, program, label):
     global calls
     calls += 1
-    if calls == 3000:  # one of many programs is at work, others wait
+    if calls == int(os.environ["INTERRUPTED_AT"]):  # one of many programs is at work, others wait
         os.kill(os.getpid(), signal.SIGINT)
     return at(self, program, label)
 
@@ -97,10 +97,11 @@ def test_an_interrupt_ends_it_with_what_was_seen_so_far(monkeypatch: pytest.Monk
     assert "0 sagas in 0 simulations" in done.output
 
 
-def test_ctrl_c_in_the_middle_of_a_simulation_prints_the_numbers_so_far_and_nothing_else() -> None:
+@pytest.mark.parametrize("at", [300, 1200, 3000])
+def test_ctrl_c_in_the_middle_of_a_simulation_prints_the_numbers_so_far_and_nothing_else(at: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED],
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", "INTERRUPTED_AT": str(at)},
         capture_output=True,
         text=True,
         timeout=100,

@@ -239,6 +239,20 @@ def test_each_attempt_that_succeeds_after_its_compensation_was_sent_opens_anothe
     assert play.state.contradictions == 0
 
 
+@pytest.mark.semantics("late-success-of-a-foreign-service")
+def test_a_command_that_came_twice_and_was_done_again_after_its_compensation_opens_another_round() -> None:
+    play = booking()
+    play.arrive(BOOKED, message_id="booked-1")
+    play.cancel()
+    play.arrive(FREED, message_id="freed-1")
+    play.succeed("undo reserve")
+    assert play.status == "compensated"
+    play.arrive(BOOKED, message_id="booked-2")
+    assert (play.status, play.sent[-1]) == ("compensating", "undo car")
+    play.arrive(FREED, message_id="freed-2")
+    assert (play.status, play.state.contradictions) == ("compensated", 0)
+
+
 @pytest.mark.semantics("late-success-too-late")
 def test_a_late_success_in_a_failed_saga_is_a_contradiction() -> None:
     play = given_up()

@@ -7,17 +7,32 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from amends.domain import replies
+from amends.infrastructure.chance import Dice
 from amends.testing.simulation import campaign as campaigns
 from amends.testing.simulation.campaign import Totals, campaign, command, shrink
-from amends.testing.simulation.faults import EVERY, Fault
+from amends.testing.simulation.faults import EVERY, Fault, Trouble
+from amends.testing.simulation.made_up import made_up
 from amends.testing.simulation.scenarios import UnknownScenario, scenarios
 from amends.testing.simulation.system import Plan, Result, simulate
 
 SCENARIOS = scenarios("amends.examples")
+BY_PEOPLE = {
+    "saga.cancel-requested",
+    "saga.suspended",
+    "saga.resumed",
+    "saga.released",
+    "saga.failed",
+    "timer.rescheduled",
+    "timer.cancelled",
+    "command.retry-requested",
+    "step.skipped-by-hand",
+    "step.settled-by-hand",
+}
 TRACE = (
     "from amends.testing.simulation.system import *; print(simulate(Plan(seed=5, sagas=5, minutes=1)).trace)"
 )
@@ -59,11 +74,13 @@ def test_a_scenario_that_is_not_there_is_refused_with_those_that_are() -> None:
 
 
 def test_the_same_seed_leads_to_the_same_trace_and_another_one_to_another() -> None:
-    plan = Plan(seed=5, sagas=5, minutes=1)
-    first = simulate(plan)
-    assert Fault.SERVICE in first.happened  # what a service broke of is recorded, and must be the same too
-    assert simulate(plan) == first
-    assert simulate(replace(plan, seed=6)).trace != first.trace
+    plans = [Plan(seed, sagas=5, minutes=1) for seed in range(6)]
+    first = [simulate(plan) for plan in plans]
+    # What a service broke of, and a definition, is recorded, and must be the same too.
+    happened = {fault for result in first for fault in result.happened}
+    assert {Fault.SERVICE, Fault.DEFECT} <= happened
+    assert [simulate(plan) for plan in plans] == first
+    assert len({result.trace for result in first}) == len(first)
 
 
 def test_the_same_seed_leads_to_the_same_trace_in_every_process() -> None:
@@ -86,6 +103,56 @@ def test_without_faults_every_saga_goes_its_way() -> None:
     assert result.broken == []
     assert result.happened == {}
     assert set(result.statuses) <= {"completed", "compensated"}  # a transfer is never answered
+
+
+def test_made_up_sagas_have_foreign_services_declared_rounds_and_versions_side_by_side() -> None:
+    drawn = [made_up(Dice(seed), "random0") for seed in range(60)]
+    steps = [step for versions in drawn for step in versions[0].steps]
+    assert any(step.forward.foreign and step.compensation for step in steps)
+    assert any(step.forward.foreign and step.pivot for step in steps)
+    assert any(step.forward.ask_again for step in steps)
+    assert any(step.wait for step in steps)
+    assert {versions[-1].version for versions in drawn} == {1, 2}
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People do something all the time, services are slow, and definitions have bugs."""
+    rates = dict.fromkeys(Fault, 0.0)
+    rates |= {Fault.PEOPLE: 0.6, Fault.DELAY: 0.3, Fault.SERVICE: 0.2, Fault.DEFECT: 0.05}
+    monkeypatch.setattr(Trouble, "drawn", lambda *_: Trouble(rates))
+
+
+def recorded(sagas: int, **plan: Any) -> Counter[str]:
+    """How many events of each type were recorded in so many sagas, of which none broke an invariant."""
+    totals: list[Totals] = []
+    broken = campaign(Plan(seed=1, sagas=10, minutes=2, **plan), sagas, totals.append)
+    assert broken is None or broken.broken == []
+    return totals[-1].recorded
+
+
+@pytest.mark.usefixtures("busy")
+def test_people_do_all_that_they_can_to_sagas_of_steps() -> None:
+    assert BY_PEOPLE | {"saga.migrated"} <= recorded(300, scenarios=("random",)).keys()
+
+
+@pytest.mark.usefixtures("busy")
+def test_people_do_the_same_to_sagas_of_handlers() -> None:
+    seen = recorded(200, scenarios=("fulfilment",), package="tests.domain.fulfilment")
+    assert seen.keys() >= BY_PEOPLE
+
+
+def test_a_foreign_service_that_does_it_again_after_its_compensation_is_compensated_again() -> None:
+    seen = recorded(150, scenarios=("random",))
+    assert seen["event.taken-for-answer"] > 0
+    assert seen["step.compensation-reopened"] > 0
+
+
+def test_what_a_foreign_service_did_and_did_not_undo_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "_did_it_again", lambda *_: False)
+    broken = campaign(Plan(seed=1, sagas=10, minutes=2, scenarios=("random",)), 2000)
+    assert broken is not None
+    assert "still done abroad" in broken.broken[0]
 
 
 def breaking(needs: Fault, sagas: int, tried: list[Plan]) -> object:

@@ -26,6 +26,7 @@ class Totals:
     events: int = 0
     statuses: Counter[str] = field(default_factory=Counter[str])
     happened: Counter[str] = field(default_factory=Counter[str])
+    recorded: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, result: Result) -> None:
         """Count one more."""
@@ -34,6 +35,7 @@ class Totals:
         self.events += result.events
         self.statuses.update(result.statuses)
         self.happened.update(result.happened)
+        self.recorded.update(result.recorded)
 
 
 def campaign(plan: Plan, sagas: int | None, seen: Callable[[Totals], None] = lambda _: None) -> Result | None:

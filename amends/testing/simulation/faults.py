@@ -29,7 +29,9 @@ class Fault(StrEnum):
     SERVICE = "service"
     """Services refuse, fail, break, or do their work and then fail."""
     PEOPLE = "people"
-    """Somebody cancels, suspends or resumes; a start comes twice, or differs from the first."""
+    """Somebody acts on a saga; a start comes twice, or differs from the first."""
+    DEFECT = "defect"
+    """A definition has a bug: what it cannot decide goes into quarantine."""
 
 
 EVERY: Final = frozenset(Fault)
@@ -43,6 +45,7 @@ _RATES: Final[Mapping[Fault, tuple[float, ...]]] = {
     Fault.CLOCK: (0.001, 0.005, 0.01),
     Fault.SERVICE: (0.02, 0.1, 0.3),
     Fault.PEOPLE: (0.05, 0.2, 0.5),
+    Fault.DEFECT: (0.002, 0.01, 0.05),
 }
 
 

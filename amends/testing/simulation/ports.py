@@ -43,6 +43,11 @@ class WatchedStore(MemoryStore):
         return message_id in self.dead or any(held.message_id == message_id for held in self._held.values())
 
     @property
+    def in_quarantine(self) -> list[UUID]:
+        """The sagas that could not be decided."""
+        return [saga_id for saga_id, each in self._sagas.items() if each.error is not None]
+
+    @property
     def next_wake_up(self) -> datetime | None:
         """When a saga must be looked at."""
         wake_ups = (each.row.wake_up for each in self._timed.values() if each.error is None)

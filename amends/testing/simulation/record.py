@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -20,11 +20,11 @@ from amends.testing.ledger import Ledger
 
 
 class Record:
-    """What the events of one saga say. `keys` are the forward keys of its rounds."""
+    """What the events of one saga say. `keys` are the forward keys of its rounds; `version` finds a definition."""
 
-    def __init__(self, saga_id: UUID, definition: AnyDefinition) -> None:
+    def __init__(self, saga_id: UUID, version: Callable[[str, int], AnyDefinition | None]) -> None:
         self.id = saga_id
-        self.definition = definition
+        self._version = version
         self.history: list[Recorded] = []
         self.state: SagaState | None = None
         self.ledger = Ledger()
@@ -32,16 +32,26 @@ class Record:
         self._payloads: dict[tuple[str, Direction, int], bytes] = {}
 
     @property
+    def definition(self) -> AnyDefinition:
+        """The version under which it goes on."""
+        assert self.state is not None
+        definition = self._version(self.state.saga, self.state.definition)
+        assert definition is not None
+        return definition
+
+    @property
     def name(self) -> str:
         """Its type and key."""
-        return f"{self.definition.name} {self.state.key}" if self.state else str(self.id)
+        return f"{self.state.saga} {self.state.key}" if self.state else str(self.id)
 
     @property
     def plan(self) -> Definition:
         """Its steps, which a handler-style definition makes up as it goes."""
-        if isinstance(self.definition, ManagerDefinition):
-            return self.definition.plan(self.state)
-        return self.definition
+        return self._plan(self.definition)
+
+    def _plan(self, definition: AnyDefinition | None) -> Definition:
+        assert definition is not None
+        return definition.plan(self.state) if isinstance(definition, ManagerDefinition) else definition
 
     @property
     def is_settled(self) -> bool:
@@ -49,20 +59,37 @@ class Record:
         assert self.state is not None
         if self.state.status.final:
             return True
-        return self.ledger.parked and self.state.wake_up is None and not self.ledger.suspended
+        waits = self.ledger.parked and not self.stopped and not self.ledger.suspended
+        return waits and self.state.wake_up is None
+
+    @property
+    def stopped(self) -> list[tuple[str, Direction]]:
+        """What goes on only when a person says how: its timer was cancelled, or its service cannot be asked."""
+        assert self.state is not None
+        return [(step.name, direction) for step, direction, line in self.state.active() if line.stopped]
+
+    @property
+    def awaited(self) -> list[str]:
+        """The steps of which an answer, an event or a timer is awaited."""
+        assert self.state is not None
+        return [
+            *(step.name for step, _, _ in self.state.active()),
+            *(step.name for step, _ in self.state.waits()),
+        ]
 
     def add(self, recorded: Sequence[Recorded]) -> list[str]:
         """What is broken in some more events, which one commit saved: invariants 6 to 9, 13 and 15."""
         items = [read(r.originator_id, r.originator_version, r.topic, r.stored) for r in recorded]
         for item in items:
             self.state = evolve(self.state, item.event, self.id)
-        plan = self.plan
-        broken = [each for item in items for each in self._add(plan, item)]
+        broken = [each for item in items for each in self._add(item)]
         return [f"{each} ({self.name})" for each in broken]
 
-    def _add(self, plan: Definition, item: Recorded) -> Iterator[str]:
+    def _add(self, item: Recorded) -> Iterator[str]:
         event, last = item.event, self.history[-1] if self.history else None
-        yield from of_event(plan, self.ledger, event)
+        assert self.state is not None
+        version = self.ledger.definition or self.state.definition  # at this event: a migration may follow
+        yield from of_event(self._plan(self._version(self.state.saga, version)), self.ledger, event)
         if item.originator_version != len(self.history) + 1:
             yield f"13: version {item.originator_version} follows {len(self.history)}"
         if previous_of(item.stored) != (last.digest if last else ""):
@@ -72,6 +99,9 @@ class Record:
         self.history.append(item)
         if isinstance(event, e.CommandRecorded):
             self._command(event)
+        elif isinstance(event, e.SagaMigrated):
+            for (step, direction, round_), payload in list(self._payloads.items()):
+                self._payloads[event.steps.get(step, step), direction, round_] = payload
 
     def compare(self, live: SagaState | None, wake_up: datetime | None) -> list[str]:
         """What is broken in the worker's own state, and in the wake-up that it saved: invariants 12 and 14."""

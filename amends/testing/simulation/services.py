@@ -20,7 +20,7 @@ from amends.testing.simulation.world import every
 
 
 class Services(Handlers):
-    """The handlers of all commands of these definitions, as one participant.
+    """The handlers of all commands of these definitions, but those of foreign services, as one participant.
 
     A step may have several commands and one compensation; those of another service than the compensation's are left
     unanswered, as by a service that nobody has connected yet. `action` tells which forward command opened a key.
@@ -39,7 +39,9 @@ class Services(Handlers):
                 self._answer(definition.sends.values(), ())
                 continue
             for step in definition.steps:
-                self._answer(step.forward.commands, step.compensation.commands if step.compensation else ())
+                if step.forward.foreign is None:
+                    undoing = step.compensation.commands if step.compensation else ()
+                    self._answer(step.forward.commands, undoing)
 
     def subjects(self) -> list[str]:
         """The subjects of all commands that are answered."""

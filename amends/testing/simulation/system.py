@@ -9,13 +9,17 @@ from typing import Final
 
 from amends.domain.handlers.definition import AnyDefinition
 from amends.infrastructure.chance import Dice
+from amends.infrastructure.ports import Outgoing
 from amends.process_managers.registry import Registry
 from amends.testing.services import ServiceDatabase
+from amends.testing.simulation.crew import Crew
 from amends.testing.simulation.faults import EVERY, Chance, Fault, Trouble
+from amends.testing.simulation.foreign import ForeignServices
 from amends.testing.simulation.people import People
 from amends.testing.simulation.ports import WatchedBroker, WatchedStore
 from amends.testing.simulation.scenarios import draw
 from amends.testing.simulation.services import Services
+from amends.testing.simulation.truth import Truth
 from amends.testing.simulation.watch import Watch
 from amends.testing.simulation.world import Occasion, World
 from amends.testing.stepper import Stepper
@@ -65,6 +69,8 @@ class Result:
     happened: dict[str, int] = field(default_factory=dict[str, int])
     sagas: int = 0
     events: int = 0
+    recorded: dict[str, int] = field(default_factory=dict[str, int])
+    """How many events of each type."""
 
 
 def simulate(plan: Plan) -> Result:
@@ -73,7 +79,7 @@ def simulate(plan: Plan) -> Result:
 
 
 class Simulation:
-    """A stepper with workers, a participant for all commands, people, and dice that decide what happens next."""
+    """A stepper with workers, services, people, and dice that decide what happens next."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -94,17 +100,18 @@ class Simulation:
         self.database = ServiceDatabase(self.stepper.clock)
         self.database.committed = self.watch.served
         self.watch.answered = self.database.tables.answered.__contains__
-        self.services = Services(self.definitions, self.chance, self.watch.action)
         self.faulty_until = timedelta(minutes=plan.minutes)
-        self._programs = [
-            *(f"worker-{number}" for number in range(1, self.dice.randint(1, 3) + 1)),
-            *(f"services-{number}" for number in range(1, self.dice.randint(1, 2) + 1)),
-        ]
-        self._restarts: dict[str, timedelta] = {}
+        self.abroad = ForeignServices(self.definitions, "sim", self.chance, self._publish_later)
+        self.watch.has_done = self.abroad.has_done
+        services = Services(self.definitions, self.chance, self.watch.action)
+        self.crew = Crew(self.stepper, self.definitions, self.chance, services, self.database, self.abroad)
         self._still_since = timedelta(0)
-        self.people = People(self.stepper, self.registry, self.watch, self.chance)
+        truth = Truth(self.database.tables.keys.get, self.abroad.has_done, self._is_quiet)
+        self.people = People(
+            self.stepper, self.registry, self.watch, self.chance, truth, lambda: self.store.in_quarantine
+        )
         self.world = World(self.definitions, "sim", self.chance)
-        self._occasions = self.world.occasions(plan.sagas, self.faulty_until * 0.7)
+        self._occasions: list[Occasion] = self.world.occasions(plan.sagas, self.faulty_until * 0.7)
         self._published: list[Occasion] = []
 
     def run(self) -> Result:
@@ -116,8 +123,7 @@ class Simulation:
         return self._result()
 
     def _play(self) -> None:
-        for name in self._programs:
-            self._start(name)
+        self.crew.start()
         for _ in range(_TURNS):
             if self._turn():
                 break
@@ -156,9 +162,9 @@ class Simulation:
             return True
         moment = self._next_moment(now, moments)
         self.stepper.loop.move_to(moment)
-        self._restart_dead(moment)
+        self.crew.restart_dead(moment)
         self._publish(moment)
-        self.people.resume()
+        self.people.keep_promises()
         if moment >= self.faulty_until and not self.chance.calm:
             self._calm()
         return False
@@ -168,9 +174,9 @@ class Simulation:
         waking = (self.broker.next_redelivery(), self.store.next_wake_up)
         moments = [moment - EPOCH for moment in waking if moment is not None]
         moments += [
-            *self._restarts.values(),
+            *self.crew.restarts.values(),
             *(each.at for each in self._occasions),
-            *self.people.resuming.values(),
+            *self.people.promised,
         ]
         if not self.chance.calm:
             moments.append(self.faulty_until)
@@ -196,7 +202,7 @@ class Simulation:
             self.stepper.jump(timedelta(seconds=dice.choice((3, 40, 600))))
         if chance.strikes(Fault.LOSS, 0.02):
             self._lose(dice.choice(("commands", "events", "sagas", "dead")))
-        if chance.strikes(Fault.PEOPLE, 0.03):
+        if chance.strikes(Fault.PEOPLE, 0.1):
             self.people.meddle()
 
     def _lose(self, stream: str) -> None:
@@ -212,25 +218,13 @@ class Simulation:
         """From here on nothing goes wrong any more."""
         self.chance.calm = True
         self.stepper.database_clock.ahead = timedelta(0)
+        self.crew.deploy()
         self._occasions += self.world.last_word(self.plan.sagas, self.stepper.loop.now)
 
-    # Programs and sagas
+    # What comes from outside
 
-    def _start(self, name: str) -> None:
-        if name.startswith("worker"):
-            size = self.dice.choice((1, 5, 200))
-            self.stepper.worker(name, self.definitions, batch_size=size)
-        else:
-            self.stepper.participant(name, self.services, self.database)
-
-    def _restart_dead(self, now: timedelta) -> None:
-        for name in self._programs:
-            alive = name in self.stepper.processes and self.stepper.processes[name].alive
-            if not alive and name not in self._restarts:
-                self._restarts[name] = now + timedelta(seconds=self.dice.uniform(0, 30))
-        for name in [each for each, at in self._restarts.items() if at <= now]:
-            del self._restarts[name]
-            self._start(name)
+    def _publish_later(self, later: timedelta, message: Outgoing) -> None:
+        self._occasions.append(Occasion(self.stepper.loop.now + later, message))
 
     def _publish(self, now: timedelta) -> None:
         due = [occasion for occasion in self._occasions if occasion.at <= now]
@@ -246,11 +240,14 @@ class Simulation:
 
     def _is_settled(self) -> bool:
         return (
-            not (self._occasions or self._restarts or self.people.resuming)
+            not (self.people.promised or self.store.in_quarantine)
             and all(record.is_settled for record in self.watch.records.values())
-            and self.broker.is_handled
-            and self._is_published
+            and self._is_quiet()
         )
+
+    def _is_quiet(self) -> bool:
+        """Whether no message is on its way, and none will be by itself but for a timer."""
+        return not (self._occasions or self.crew.restarts) and self.broker.is_handled and self._is_published
 
     @property
     def _is_published(self) -> bool:
@@ -268,5 +265,6 @@ class Simulation:
         for record in self.watch.records.values():
             status = record.ledger.status
             result.statuses[status] = result.statuses.get(status, 0) + 1
-        result.sagas, result.events = len(self.watch.records), self.watch.events
+        result.sagas, result.events = len(self.watch.records), self.watch.events.total()
+        result.recorded = dict(self.watch.events)
         return result

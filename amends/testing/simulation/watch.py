@@ -6,7 +6,8 @@ The numbers are those of docs/semantics.md. What one saga's history must be like
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -23,6 +24,7 @@ from amends.participant.requests import Claim
 from amends.process_managers.registry import Registry
 from amends.process_managers.routing import REPLIES, START, Routed, message_id, route
 from amends.testing.invariants import Deed, Fact, of_effects
+from amends.testing.programs import FOREIGN
 from amends.testing.simulation.record import Record
 
 
@@ -36,12 +38,15 @@ class Watch:
         """Whether a message lies among the store's dead letters or held messages."""
         self.answered: Callable[[str], bool] = lambda _: True
         """Whether the answer to a command is committed."""
+        self.has_done: Callable[[str, str], bool] = lambda thing, key: False
+        """Whether a foreign service has done a thing for a key."""
         self.broken: list[str] = []
         self.records: dict[UUID, Record] = {}
         self.facts: dict[UUID, list[Fact]] = {}
         self.one_clock = True
         """Whether broker and database have agreed about the time so far."""
-        self.events = 0
+        self.events: Counter[str] = Counter()
+        """How many events of each type were recorded."""
         self._commands: dict[str, tuple[UUID, e.CommandRecorded]] = {}
         self._actions: dict[str, str] = {}
         self._answers: dict[str, str] = {}
@@ -60,21 +65,18 @@ class Watch:
         states = {aggregate.id: aggregate.state for aggregate in commit.aggregates}
         rows = {row.saga_id: row for row in commit.rows}
         for saga_id, events in recorded.items():
-            record = self._record(saga_id, events)
+            record = self._record(saga_id)
             self._note_timeouts(record, events)
             self.broken += record.add(events)
             for item in events:
                 self._note(saga_id, item.event)
                 self._trace.update(item.digest.encode())
             self.broken += record.compare(states[saga_id], rows[saga_id].wake_up)
-            self.events += len(events)
+            self.events.update(item.event.type for item in events)
 
-    def _record(self, saga_id: UUID, events: Sequence[Any]) -> Record:
+    def _record(self, saga_id: UUID) -> Record:
         if saga_id not in self.records:
-            started: e.SagaStarted = events[0].event
-            definition = self.registry.get(started.saga, started.definition)
-            assert definition is not None
-            self.records[saga_id] = Record(saga_id, definition)
+            self.records[saga_id] = Record(saga_id, self.registry.get)
         return self.records[saga_id]
 
     def _note(self, saga_id: UUID, event: e.SagaEvent) -> None:
@@ -150,8 +152,10 @@ class Watch:
     def acknowledged(self, message: Incoming, now: datetime) -> None:
         """A worker acknowledged it: telling the saga again must change nothing. Invariants 11 and 14.
 
-        Where a service did, its answer must be committed.
+        Where a participant did, its answer must be committed; a foreign service owes nobody anything.
         """
+        if message.consumer == FOREIGN:
+            return
         if not message.consumer.startswith((START, REPLIES)):
             if not self.answered(message.headers[wire.CE_ID]):
                 self.broken.append(f"11: {message.subject} was acknowledged, and is not answered")
@@ -160,13 +164,26 @@ class Watch:
         try:
             routed = route(message, self.registry, self.namespace, self.registry.types)
             undone = (
-                isinstance(routed, Routed) and not _is_ignored(routed) and self._would_change(routed, now)
+                isinstance(routed, Routed)
+                and not self._is_ignored(routed)
+                and self._would_change(routed, now)
             )
         except (AmendsError, ArithmeticError, LookupError, TypeError, ValueError):
             undone = True  # it cannot be handled, and must be kept
         if undone and not self.keeps(identity):
             self.broken.append(f"11: {message.subject} {identity} was acknowledged, and is nowhere")
         self.lost(message)
+
+    def _is_ignored(self, routed: Routed) -> bool:
+        """Whether it may be nowhere: nobody waits for it, or only a key that was learnt on the way tells its saga.
+
+        The answer of a foreign service may not, once its saga has begun.
+        """
+        if routed.sought is not None or routed.correlation is None:
+            return routed.sought is not None
+        record = self.records.get(routed.saga_id)
+        asked = record is not None and record.plan.asks(routed.correlation.event.subject) is not None
+        return routed.correlation.missing is Missing.IGNORE and not asked
 
     def _would_change(self, routed: Routed, now: datetime) -> bool:
         record = self.records.get(routed.saga_id)
@@ -200,13 +217,19 @@ class Watch:
         """Between histories and effects: invariants 3 to 5, and whether the bytes of each history chain."""
         for record in self.records.values():
             facts = [fact for key in record.keys for fact in self.facts.get(key, ())]
-            self.broken += [
-                f"{each} ({record.name})"
-                for each in of_effects(record.plan, record.history, facts, quiet=quiet)
-            ]
+            broken = [*of_effects(record.plan, record.history, facts, quiet=quiet), *self._abroad(record)]
+            self.broken += [f"{each} ({record.name})" for each in broken]
 
-
-def _is_ignored(routed: Routed) -> bool:
-    """Whether it may be nowhere: an event that nobody waits for, or whose saga only a key learnt on the way tells."""
-    correlation = routed.correlation
-    return routed.sought is not None or (correlation is not None and correlation.missing is Missing.IGNORE)
+    def _abroad(self, record: Record) -> Iterator[str]:
+        """Invariants 3 and 4 for foreign services: what they did, and did not undo."""
+        assert record.state is not None
+        for step in record.plan.steps:
+            known = record.ledger.step(step.name)
+            if step.forward.foreign is None or known.skipped:
+                continue
+            done = self.has_done(step.forward.commands[0].subject, record.state.key)
+            if record.ledger.status == "completed" and not done:
+                yield f"3: completed, and {step.name} was not done abroad"
+            excepted = known.passed_over or known.by_hand
+            if record.ledger.status == "compensated" and step.compensation and done and not excepted:
+                yield f"4: compensated, and {step.name} is still done abroad"

@@ -86,9 +86,10 @@ class World:
         """What nobody answers: the world must tell it. One saga type's event may be another's as well."""
         heard: dict[str, Correlation] = {}
         for definition in self._definitions:
-            answers = definition.reply_subjects()
             heard |= {
-                each.event.subject: each for each in definition.listens if each.event.subject not in answers
+                each.event.subject: each
+                for each in definition.listens
+                if not _is_answer(definition, each.event.subject)
             }
         return list(heard.values())
 
@@ -116,6 +117,12 @@ class World:
 def every(kind: type[BaseModel]) -> Sequence[dict[str, Any]]:
     """Messages of this type as JSON, the plainest first."""
     return samples(kind)
+
+
+def _is_answer(definition: AnyDefinition, subject: str) -> bool:
+    """A service tells it, and nobody else."""
+    foreign = isinstance(definition, Definition) and definition.asks(subject) is not None
+    return foreign or subject in definition.reply_subjects()
 
 
 def _starting(definition: AnyDefinition) -> list[tuple[type[Event], tuple[str, ...]]]:
