@@ -26,8 +26,8 @@ BUGS: Final = (
     Bug(
         "does not compensate an ambiguous step",
         "amends/domain/state.py",
-        "return self.succeeded or self.happened_late or (ended and not self.rejected)",
-        "return self.succeeded or self.happened_late",
+        "return happened or (ended and not (self.rejected or self.forward.unsent))",
+        "return happened",
         "A step that was given up with a command recorded and no `rejected` is compensated.",
     ),
     Bug(
@@ -54,8 +54,8 @@ BUGS: Final = (
     Bug(
         "turns back while the pivot is out",
         "amends/domain/planning.py",
-        "if pivot is not None and turn.state.step(pivot.name).forward.open:",
-        "if pivot is not None and turn.state.step(pivot.name).close.rounds:",
+        "if pivot and line and line.open and not line.unsent:",
+        "if pivot and turn.state.step(pivot.name).close.rounds:",
         "Deadline or cancel while the pivot's command is out lead to `close`.",
     ),
     Bug(
@@ -114,8 +114,8 @@ BUGS: Final = (
     Bug(
         "does not sweep the outbox",
         "amends/process_managers/engine.py",
-        "left := await self._store.unpublished(self._batch_size, grace)",
-        "left := []",
+        "found = await self._store.unpublished(self._batch_size + len(refused), grace)",
+        "found = []",
         "What a worker committed and could not publish is published by another.",
     ),
     Bug(

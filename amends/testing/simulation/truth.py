@@ -27,9 +27,9 @@ class Truth:
         self._is_quiet = is_quiet
 
     def answer(self, record: Record, step: str) -> tuple[Outcome, dict[str, Any]] | None:
-        """Whether the step took effect, with what its service would have replied; None: nobody can know yet."""
+        """Whether the step took effect, and what its service would have replied; None: nobody can tell more."""
         rounds = record.ledger.steps[step].forward.rounds if step in record.ledger.steps else []
-        if not rounds:
+        if not rounds or rounds[-1].rejected:
             return None
         subject = rounds[-1].subject
         if record.plan.step(step).forward.foreign is not None:
