@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -273,6 +274,57 @@ async def test_after_a_loss_a_consumer_also_gets_what_came_before_it_was_noticed
         async with watching(broker, marks, losses), broker.inbox([SPEC]) as inbox:
             assert losses.told == [ALL]
             assert await take(inbox, 2) == ["start1", "start2"]
+
+
+class Once:
+    """Does something before the first of many calls, to its end even where the call is given up."""
+
+    def __init__(self, call: Callable[..., Awaitable[Any]], first: Callable[[], Awaitable[None]]) -> None:
+        self._call = call
+        self._first = first
+        self._done: asyncio.Future[None] | None = None
+
+    async def __call__(self, *arguments: Any) -> Any:
+        if self._done is None:
+            self._done = asyncio.ensure_future(self._first())
+        await asyncio.shield(self._done)
+        return await self._call(*arguments)
+
+
+async def test_a_consumer_that_is_made_after_a_loss_in_the_middle_of_an_inspection_gets_all(
+    own_server: OwnServer, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found out on the connection before says nothing of where a consumer begins on this one."""
+    async with Broker(own_server.url) as broker, Broker(own_server.url) as other:
+        await acknowledge_ten(broker, marks)
+
+        async def lose() -> None:
+            await own_server.restart(empty=True)
+            await other.ensure(STREAMS, [])
+            await publish(other, "start1", "start2")
+
+        monkeypatch.setattr(broker, "ensure", Once(broker.ensure, lose))
+        losses = Losses()
+        async with watching(broker, marks, losses), broker.inbox([SPEC]) as inbox:
+            assert await losses.next() == ALL
+            assert await take(inbox, 2) == ["start1", "start2"]
+
+
+async def test_a_loss_between_streams_and_consumers_does_not_end_the_watch(
+    own_server: OwnServer, marks: Marks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Broker(own_server.url) as broker:
+        await acknowledge_ten(broker, marks)
+
+        async def lose() -> None:
+            await own_server.restart(empty=True)
+
+        monkeypatch.setattr(broker.api, "consumer", Once(broker.api.consumer, lose))
+        losses = Losses()
+        async with watching(broker, marks, losses), broker.inbox([SPEC]) as inbox:
+            assert await losses.next() == ALL
+            await publish(broker, "start1")
+            assert await take(inbox, 1) == ["start1"]
 
 
 async def acknowledge_ten(broker: Broker, marks: Marks) -> None:
