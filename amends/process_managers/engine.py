@@ -81,7 +81,7 @@ class Engine:
         self._offset: timedelta | None = None  # how far the database's clock is ahead of ours
         self._next_due: datetime | None = None
         self._until = NO_MOMENT  # timers up to here may fire
-        self._next_housekeeping: datetime | None = None
+        self._next_housekeeping: datetime | None = None  # on our clock: the database's may be set
 
     async def run(self) -> None:
         """Batch after batch, the next one decided while the one before is saved and sent.
@@ -129,7 +129,7 @@ class Engine:
         """What is done beside messages, when it is time; returns the sagas whose timers are due."""
         if self._offset is None:
             self._offset = (await self._store.load(())).now - self._clock.now()
-        if self._next_housekeeping is None or self._now() >= self._next_housekeeping:
+        if self._next_housekeeping is None or self._clock.now() >= self._next_housekeeping:
             await self._housekeeping()
         elif self._deciding.expected:
             await self._take_held()
@@ -154,10 +154,11 @@ class Engine:
         """Seconds until something must be done even where no message comes."""
         if self._deciding.is_awaited:
             return 0.0
-        moments = (self._next_due, self._next_housekeeping, self._releasing.again)
-        times = [time for time in moments if time is not None]
         now = self._now()
-        patience = max(0.0, (min(times, default=now) - now).total_seconds())
+        waits = [moment - now for moment in (self._next_due, self._releasing.again) if moment is not None]
+        if self._next_housekeeping is not None:
+            waits.append(self._next_housekeeping - self._clock.now())
+        patience = max(0.0, min(waits, default=timedelta(0)).total_seconds())
         return min(patience, _FLUSH) if self._deciding.has_published else patience
 
     def _now(self) -> datetime:
@@ -183,7 +184,7 @@ class Engine:
             await self._release()
         await self._sweep(grace)
         await self._take_held()
-        self._next_housekeeping = self._now() + HOUSEKEEPING
+        self._next_housekeeping = self._clock.now() + HOUSEKEEPING
         self._next_due = self._now()
 
     async def _sweep(self, grace: timedelta) -> None:
@@ -213,12 +214,14 @@ class Engine:
     async def _take_due(self) -> Sequence[UUID]:
         if self._next_due is None or self._now() < self._next_due:
             return ()
+        self._next_due = None  # batches that are saved meanwhile may tell of more
         asked = self._now()
         handled = await self._inbox.handled_until()
         until = asked if handled is None else min(handled, asked)
         due = await self._store.take_due(self._registry.held, until, self._batch_size, self._lease)
         self._offset = due.now - self._clock.now()
-        self._next_due = self._after(due, until)
+        if (again := self._after(due, until)) is not None:
+            self._wake_up_at(again)
         self._until = until
         return due.saga_ids
 

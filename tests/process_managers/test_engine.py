@@ -15,7 +15,7 @@ from amends.domain.inputs import Cancel
 from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
 from amends.infrastructure.broker import MessageTooLarge, NotStored, streams
-from amends.infrastructure.ports import Commit, Incoming, Outgoing
+from amends.infrastructure.ports import Commit, Due, Incoming, Outgoing
 from tests.domain.driver import Order, Placed, Reserve
 from tests.process_managers.system import NAMESPACE, Died, Instead, System, commands
 
@@ -330,6 +330,52 @@ async def test_what_the_broker_refuses_for_ever_holds_up_no_other_message_left_b
         "o2",
         "o3",
     }
+
+
+@pytest.mark.parametrize("jump", [-1, 1])
+async def test_what_was_left_behind_is_found_soon_though_the_clock_of_the_database_was_set(
+    system: System, jump: int
+) -> None:
+    await system.engine()
+    await system.later(seconds=6)
+    system.stepper.database_clock.ahead = timedelta(hours=jump)
+    await system.place("o1")
+    await system.settle()
+    left = Outgoing("left", f"{NAMESPACE}.dead.worker", {wire.CE_ID: "left"}, b"{}")
+    await system.store.commit(Commit(outbox=[(None, left)]))
+    await system.later(seconds=11)
+    assert [each.headers[wire.CE_ID] for each in await system.published("dead")] == ["left"]
+
+
+async def test_a_timer_that_is_set_while_timers_are_taken_is_not_overlooked(system: System) -> None:
+    """The batch that sets it is saved between the look at the store and the answer."""
+    system.services.says["reserve"] = None
+    saved, answered = asyncio.Event(), asyncio.Event()
+    saved.set()
+    answered.set()
+
+    async def commit(changes: Commit) -> frozenset[Any]:
+        await saved.wait()
+        return await system.store.commit(changes)
+
+    async def take_due(*asked: Any) -> Due:
+        due = await system.store.take_due(*asked)
+        await answered.wait()
+        return due
+
+    await system.engine(store=Instead(system.store, commit=commit, take_due=take_due))
+    await system.place("o1")
+    await system.later(seconds=4)
+    saved.clear()
+    answered.clear()
+    await system.services.answer(system.services.received[0], Outcome.FAILED)
+    await system.later(seconds=2)
+    saved.set()
+    await system.settle()
+    answered.set()
+    del system.services.says["reserve"]
+    await system.later(seconds=2)
+    assert system.services.asked[:2] == ["reserve o1"] * 2
 
 
 # Two engines
