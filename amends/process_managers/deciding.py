@@ -28,10 +28,10 @@ from amends.infrastructure.ports import (
     Store,
 )
 from amends.infrastructure.publishing import publish_all_that_can_be
-from amends.process_managers.batch import Batch
+from amends.process_managers.batch import Batch, Told
 from amends.process_managers.registry import Registry
 from amends.process_managers.remembered import Remembered
-from amends.process_managers.routing import NOBODY
+from amends.process_managers.routing import NOBODY, Routed
 from amends.process_managers.sorting import Sorted, Sorting, is_start
 
 _LOG: Final = logging.getLogger("amends.worker")
@@ -73,6 +73,7 @@ class Deciding:
         self._woken = woken
         self._probe = probe
         self._remembered = Remembered(_REMEMBERED)
+        self._turn = asyncio.Lock()  # batches take sagas in hand in the order in which they came
         self._in_hand: set[UUID] = set()
         self._freed = asyncio.Event()
         self._published: list[str] = []
@@ -94,11 +95,25 @@ class Deciding:
 
     async def handle(self, messages: Sequence[Incoming], due: Sequence[UUID], until: datetime) -> None:
         """Decide and commit until every saga is through; one that another worker changed is decided again."""
-        taken = await self._sorting.sort(messages)
-        for saga_id in due:
-            taken.told.setdefault(saga_id, []).append(Tick(until=until))
-        if self.limits.types:
-            await self._reserve(taken)
+        async with self._turn:
+            taken = await self._sorting.sort(messages)
+            unfound = taken.told.pop(NOBODY, [])
+            for saga_id in due:
+                taken.told.setdefault(saga_id, []).append(Tick(until=until))
+            if self.limits.types:
+                await self._reserve(taken)
+            await self._take_in_hand(taken.told.keys())
+        await self._handle(taken)
+        if unfound:
+            await self._handle_unfound(unfound)
+
+    async def _handle_unfound(self, events: Sequence[Told]) -> None:
+        """Look again for whom they are when all that came before them is saved: it may have taught a saga their key."""
+        async with self._turn:
+            while self._in_hand:
+                await self._wait_for_others()
+            taken = await self._sorting.sort([each.message for each in events if isinstance(each, Routed)])
+            await self._take_in_hand(taken.told.keys())
         await self._handle(taken)
 
     async def admit(self, commands: Iterable[tuple[UUID, UUID]]) -> None:
@@ -106,6 +121,8 @@ class Deciding:
         taken = Sorted()
         for saga_id, command_id in commands:
             taken.told.setdefault(saga_id, []).append(Admit(command_id))
+        async with self._turn:
+            await self._take_in_hand(taken.told.keys())
         await self._handle(taken)
 
     async def _reserve(self, taken: Sorted) -> None:
@@ -121,12 +138,17 @@ class Deciding:
             if saga_id not in reserved.sagas:
                 taken.postpone(saga_id)
 
+    async def _take_in_hand(self, saga_ids: Collection[UUID]) -> None:
+        while not self._in_hand.isdisjoint(saga_ids):
+            await self._wait_for_others()
+        self._in_hand.update(saga_ids)
+
+    async def _wait_for_others(self) -> None:
+        self._freed.clear()
+        await self._freed.wait()
+
     async def _handle(self, taken: Sorted) -> None:
         told = taken.told
-        while self._in_hand & told.keys():
-            self._freed.clear()
-            await self._freed.wait()
-        self._in_hand |= told.keys()
         try:
             sent = await self._commit(taken)
         finally:
