@@ -1,4 +1,4 @@
-"""`amends bulk` and `amends job`: one action on many sagas."""
+"""`amends bulk`, `amends job` and `amends jobs`: one action on many sagas."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from amends.cli.durations import duration
 from amends.cli.finding import quiet_settings
@@ -20,7 +21,7 @@ from amends.client import Client
 from amends.domain import inputs, wire
 from amends.domain.inputs import Action
 from amends.infrastructure.clock import fresh_name
-from amends.infrastructure.jobs import Job, JobItem
+from amends.infrastructure.jobs import Job
 from amends.infrastructure.settings import operator
 from amends.process_managers.bulk import RATE, Bulk
 from amends.process_managers.choosing import Choice, Condition
@@ -28,6 +29,7 @@ from amends.process_managers.requests import ACTIONS
 
 app = typer.Typer()
 out = Console()
+errors = Console(stderr=True)
 
 Actions = StrEnum("Actions", list(ACTIONS))  # type: ignore[misc]
 Conditions = StrEnum("Conditions", list(get_args(Condition)))  # type: ignore[misc]
@@ -38,6 +40,9 @@ _NEEDED: Final[dict[type[Action], dict[str, str]]] = {
     inputs.Settle: {"--step": "step", "--outcome": "outcome"},
 }
 """Options that an action cannot do without, and what they fill in."""
+
+
+Rate = Annotated[float, typer.Option(min=0.01, help="Sagas a second.")]
 
 
 @app.command()
@@ -59,7 +64,7 @@ def bulk(  # noqa: PLR0913 - a command's options
     outcome: Annotated[Outcome | None, typer.Option(help="settle: what became of the step.")] = None,
     compensation: Annotated[bool, typer.Option("--compensation", help="settle: it is undone.")] = False,
     at: Annotated[datetime | None, typer.Option(help="reschedule: when, UTC; without: never.")] = None,
-    rate: Annotated[float, typer.Option(min=0.01, help="Sagas a second.")] = RATE,
+    rate: Rate = RATE,
     job: Annotated[str, typer.Option(help="A name for the job; one that was cut off goes on.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell which sagas it would be.")] = False,
     by: By = "",
@@ -83,10 +88,21 @@ def bulk(  # noqa: PLR0913 - a command's options
 
 @app.command()
 def job(
-    name: Annotated[str, typer.Argument(metavar="JOB", help="The job's name.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(metavar="JOB", help="The job's name.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Do first what is left of it.")] = False,
+    rate: Rate = RATE,
+    as_json: AsJson = False,
 ) -> None:
-    """What became of each saga of a job."""
-    execute(_job(name, as_json))
+    """What became of each saga of a job; with `--resume` one that was cut off goes on."""
+    execute(_job(name, rate if resume else None, as_json))
+
+
+@app.command()
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50, as_json: AsJson = False
+) -> None:
+    """The latest jobs, newest first: what each does, and how far it is. One with sagas left may have been cut off."""
+    execute(_jobs(limit, as_json))
 
 
 def _action(name: str, reason: str, by: str, given: dict[str, Any]) -> Action:
@@ -114,23 +130,56 @@ async def _dry_run(choice: Choice, as_json: bool) -> None:
 
 
 async def _run(name: str, action: Action, choice: Choice, rate: float, as_json: bool) -> None:
+    errors.print(f"job {name}", highlight=False)  # first of all, so that it is known should this be cut off
     async with Client(quiet_settings()) as client:
         prepared = await client.bulk.prepare(name, action, choice)
-        if not as_json:
-            out.print(f"job {name}: {prepared.left} sagas to do")
-        with Progress(console=Console(stderr=True), disable=as_json, transient=True) as progress:
-            task = progress.add_task(name, total=prepared.left)
-
-            def step(_: JobItem) -> None:
-                progress.advance(task)
-
-            finished = await client.bulk.run(name, rate=rate, progress=step)
-        await _tell(client.bulk, finished, as_json)
+        await _tell(client.bulk, await _go_on(client.bulk, prepared, rate), as_json)
 
 
-async def _job(name: str, as_json: bool) -> None:
+async def _go_on(bulk: Bulk, job: Job, rate: float) -> Job:
+    errors.print(f"{job.left} sagas to do", highlight=False)
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task(job.name, total=job.left)
+        return await bulk.run(job.name, rate=rate, progress=lambda _: progress.advance(task))
+
+
+async def _job(name: str, rate: float | None, as_json: bool) -> None:
+    """`rate` is that at which it goes on; None: it does not."""
     async with Client(quiet_settings()) as client:
-        await _tell(client.bulk, await client.bulk.job(name), as_json)
+        found = await client.bulk.job(name)
+        if rate is not None:
+            found = await _go_on(client.bulk, found, rate)
+        await _tell(client.bulk, found, as_json)
+
+
+async def _jobs(limit: int, as_json: bool) -> None:
+    async with Client(quiet_settings()) as client:
+        found = await client.bulk.latest(limit)
+    if as_json:
+        out.print_json(data=[_facts(job) for job in found])
+        return
+    table = Table("job", "action", "made (UTC)", "last result", "done", "refused", "left", box=None)
+    for job in found:
+        last = f"{job.last:%Y-%m-%d %H:%M:%S}" if job.last else "none yet"
+        counts = (str(job.done), str(job.refused), str(job.left))
+        made = f"{job.created:%Y-%m-%d %H:%M:%S}"
+        table.add_row(*map(Text, (job.name, str(job.action["action"]), made, last, *counts)))
+    out.print(table if found else "no job was ever made", highlight=False)
+    if any(job.left for job in found):
+        out.print("one with sagas left that was cut off goes on: amends job JOB --resume", highlight=False)
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.name,
+        "action": job.action,
+        "chosen_by": job.chosen_by,
+        "made": job.created.isoformat(),
+        "last": job.last.isoformat() if job.last else None,
+        "done": job.done,
+        "refused": job.refused,
+        "left": job.left,
+    }
 
 
 async def _tell(bulk: Bulk, job: Job, as_json: bool) -> None:
@@ -140,8 +189,7 @@ async def _tell(bulk: Bulk, job: Job, as_json: bool) -> None:
             {"id": str(item.saga_id), "result": item.result or "left", "reason": item.reason}
             for item in items
         ]
-        counts = {"done": job.done, "refused": job.refused, "left": job.left}
-        out.print_json(data={"job": job.name, "action": job.action, **counts, "items": told})
+        out.print_json(data={**_facts(job), "items": told})
         return
     table = Table("saga", "result", "why", box=None)
     for item in items:
@@ -149,5 +197,5 @@ async def _tell(bulk: Bulk, job: Job, as_json: bool) -> None:
             table.add_row(str(item.saga_id), item.result or "left", item.reason)
     if table.row_count:
         out.print(table)
-    left = f"; for those left: amends bulk … --job {job.name}" if job.left else ""
+    left = f"; for those left: amends job {job.name} --resume" if job.left else ""
     out.print(f"job {job.name}: {job.done} done, {job.refused} refused, {job.left} left{left}")

@@ -13,7 +13,10 @@ from amends.domain.events import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job and how far it is. `action` lacks the name of its request, `chosen_by` is the filter for people to read."""
+    """A job and how far it is. `action` lacks the name of its request, `chosen_by` is the filter for people to read.
+
+    `last` is when it last came to a result; None: never.
+    """
 
     name: str
     action: JsonObject
@@ -22,6 +25,7 @@ class Job:
     done: int
     refused: int
     left: int
+    last: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,10 @@ class Jobs(Protocol):
 
     async def find(self, job: str) -> Job | None:
         """The job of this name."""
+        ...
+
+    async def latest(self, limit: int) -> Sequence[Job]:
+        """The latest jobs, newest first."""
         ...
 
     async def items(

@@ -318,6 +318,13 @@ class Store(Protocol):
         """End the quarantine of these sagas; returns those that were in one. Their held messages come again."""
         ...
 
+    async def release_unbegun(self, saga_id: UUID, request: str, by: str, reason: str) -> bool:
+        """End the quarantine of a saga that has no history, and keep who asked for it and why.
+
+        True where this request did so, now or before.
+        """
+        ...
+
     async def release_versions(self, definitions: Collection[tuple[str, int]]) -> frozenset[UUID]:
         """End the quarantine of all sagas of these versions, and of those that never began; returns which."""
         ...

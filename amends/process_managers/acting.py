@@ -31,10 +31,11 @@ async def act(
         loaded = await store.load([saga_id], in_quarantine=True)
         if _is_applied(saga_id, loaded, action):
             return
-        released = _released(saga_id, loaded, action)
-        if released and not _has_history(saga_id, loaded):
-            await store.release([saga_id])
+        if isinstance(action, Release) and not _has_history(saga_id, loaded):
+            if not await store.release_unbegun(saga_id, action.message_id, action.by, action.reason):
+                raise _not_in_quarantine(saga_id)
             return
+        released = _released(saga_id, loaded, action)
         told = {saga_id: [action]}
         loaded = replace(loaded, quarantined=frozenset())
         batch = Batch(registry, namespace, action.by, told, loaded, refused=refused, limits=limits)
@@ -55,7 +56,7 @@ def _released(saga_id: UUID, loaded: Loaded, action: Action) -> frozenset[UUID]:
     """The saga, where the action ends its quarantine. Raises `ActionRefused` where the quarantine forbids it."""
     if saga_id not in loaded.quarantined:
         if isinstance(action, Release):
-            raise ActionRefused(f"expected a saga in quarantine to release; saga {saga_id} is in none")
+            raise _not_in_quarantine(saga_id)
         if saga_id in loaded.unreadable:
             raise ActionRefused(f"the history of saga {saga_id} cannot be read: {loaded.unreadable[saga_id]}")
         return frozenset()
@@ -67,6 +68,10 @@ def _released(saga_id: UUID, loaded: Loaded, action: Action) -> frozenset[UUID]:
         f"saga {saga_id} is in quarantine, because it could not be decided; "
         f"`amends show {saga_id}` tells why, and `amends release {saga_id}` ends it"
     )
+
+
+def _not_in_quarantine(saga_id: UUID) -> ActionRefused:
+    return ActionRefused(f"expected a saga in quarantine to release; saga {saga_id} is in none")
 
 
 def _is_applied(saga_id: UUID, loaded: Loaded, action: Action) -> bool:

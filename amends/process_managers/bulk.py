@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 from uuid import UUID
@@ -69,6 +69,10 @@ class Bulk:
         if job is None:
             raise UnknownJob(f"expected the name of a job that was begun; there is no job {name!r}")
         return job
+
+    async def latest(self, limit: int = 50) -> Sequence[Job]:
+        """The latest jobs, newest first. One with sagas left goes on by `run`."""
+        return await self._jobs.latest(limit)
 
     async def items(self, name: str) -> AsyncIterator[JobItem]:
         """Every item with its result, in order."""

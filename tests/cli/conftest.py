@@ -87,6 +87,22 @@ class Shell:
             finally:
                 process.kill()
 
+    @contextmanager
+    def background(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a command beside others; at the end it is killed, if it still runs."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "amends", *arguments],
+            cwd=self.folder,
+            env=self._environment({}),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def start(self, key: str, fate: str = "fine", *options: str) -> Said:
         body = json.dumps({"errand": key, "fate": fate})
         return self.amends("start", "errand", "--input", "-", *options, given=body)

@@ -161,6 +161,34 @@ def test_many_sagas_at_once(shell: Shell) -> None:
     assert sentences(shell, "bulk 1")[-2] == "anna skipped report: as told on the phone"
     again = done(shell.amends("bulk", "skip", *WHY, *chosen, "--job", "paper"))
     assert again.words.endswith(f"job paper: {len(keys)} done, 0 refused, 0 left")
+    assert again.complaint.startswith("job paper 0 sagas to do")
     assert done(shell.amends("job", "paper", "--json")).json["done"] == len(keys)
     assert "there is no job 'nothing'" in shell.amends("job", "nothing").complaint
     assert "expected --to for migrate" in shell.amends("bulk", "migrate", *WHY).complaint
+
+
+def test_a_job_whose_command_was_killed_is_found_among_the_jobs_and_goes_on_where_it_stopped(
+    shell: Shell,
+) -> None:
+    keys = [f"night {number}" for number in range(3)]
+    for key in keys:
+        waiting(shell, key, "retrying")
+    older = len(done(shell.amends("jobs", "--json")).json)
+    chosen = ("--type", "errand", "--status", "running", "--rate", "0.2")
+    with shell.background("bulk", "suspend", *WHY, *chosen, "--json") as command:
+        assert command.stderr is not None
+        name = command.stderr.readline().split()[-1]  # told before anything else
+        started = monotonic()
+        while shell.amends("job", name).words.count(" 0 done") or not shell.amends("job", name).out:
+            assert monotonic() < started + WITHIN
+        command.kill()  # as by a power failure
+    listed = done(shell.amends("jobs", "--json")).json
+    assert len(listed) == older + 1
+    assert (listed[0]["job"], listed[0]["action"]["action"]) == (name, "suspend")
+    assert listed[0]["left"] > 0
+    assert "amends job JOB --resume" in done(shell.amends("jobs")).words
+    finished = done(shell.amends("job", name, "--resume", "--rate", "100", "--json")).json
+    assert (finished["refused"], finished["left"]) == (0, 0)
+    for key in keys:
+        assert sentences(shell, key).count("anna suspended it: as told on the phone") == 1
+        done(shell.amends("resume", key, *WHY))

@@ -506,6 +506,17 @@ async def test_a_saga_in_quarantine_is_left_alone_until_it_is_released(store: An
     assert (await store.load([saga.id])).aggregates[saga.id].version == 1
 
 
+async def test_a_release_of_a_saga_without_events_is_kept_by_its_request(store: AnyStore) -> None:
+    saga_id = uuid4()
+    message = held("m2", saga_id, why="quarantine")
+    await store.commit(Commit(quarantined={saga_id: "no start"}, held=[message]))
+    assert await store.release_unbegun(saga_id, "r1", "anna", "mended \0") is True
+    assert await store.quarantined() == []
+    assert await store.release_unbegun(saga_id, "r1", "anna", "mended \0") is True, "it did so before"
+    assert await store.release_unbegun(saga_id, "r2", "anna", "once more") is False
+    assert await store.release_unbegun(uuid4(), "r1", "anna", "another saga") is False
+
+
 async def test_a_quarantine_ends_for_a_version_or_with_a_commit(store: AnyStore) -> None:
     one, two = started("o1"), started("o2")
     await store.commit(new(one, two))
@@ -684,6 +695,19 @@ async def test_a_job_is_kept_once_with_its_sagas_in_their_order(store: AnyStore)
     assert await store.jobs.find("other") is None
     assert await store.jobs.items("other") == []
     assert await store.jobs.create("empty", {}, {}, []) is True
+
+
+async def test_the_latest_jobs_are_told_with_how_far_each_is(store: AnyStore) -> None:
+    ids = [uuid4(), uuid4()]
+    await store.jobs.create("older", {"action": "suspend"}, {}, ids)
+    await store.jobs.create("newer", {"action": "cancel"}, {}, [])
+    await store.jobs.settle("older", JobItem(1, ids[0], "done"))
+    newer, older = await store.jobs.latest(10)
+    assert (newer.name, newer.left, newer.last) == ("newer", 0, None)
+    assert (older.name, older.done, older.left) == ("older", 1, 1)
+    assert older.last is not None
+    assert await store.jobs.latest(1) == [newer]
+    assert await store.jobs.find("older") == older
 
 
 async def test_results_of_a_job_are_kept_once_and_the_rest_is_told(store: AnyStore) -> None:

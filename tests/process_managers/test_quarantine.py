@@ -193,6 +193,18 @@ async def test_the_same_release_again_changes_nothing(
 
 
 @pytest.mark.semantics("quarantine")
+async def test_the_same_release_of_a_saga_without_a_history_again_changes_nothing(system: System) -> None:
+    """There is nothing to record it in, so it is kept beside."""
+    await system.engine(Unstartable)
+    await system.place("o1")
+    await system.settle()
+    assert (await quarantined(system)).version == 0
+    for _ in range(2):
+        await system.act(Release("r1", "mended", by="anna"), "o1", sagas=())
+    with pytest.raises(ActionRefused, match="in none"):
+        await system.act(Release("r2", "mended", by="anna"), "o1", sagas=())
+
+
 async def test_an_event_that_cannot_be_read_puts_its_saga_into_quarantine(system: System) -> None:
     """Its bytes are not what its type says; the first one that reads it is put off, and the others go on."""
     system.services.says["reserve"] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from amends.domain.events import JsonObject
@@ -35,7 +36,12 @@ class MemoryJobs:
             return None
         results = [item.result for item in self._items[job].values()]
         counts = (results.count("done"), results.count("refused"), results.count(""))
-        return Job(job, found.action, found.chosen_by, found.created, *counts)
+        return Job(job, found.action, found.chosen_by, found.created, *counts, found.last)
+
+    async def latest(self, limit: int) -> Sequence[Job]:
+        newest = sorted(self._jobs.values(), key=lambda job: job.created, reverse=True)[:limit]
+        found = [await self.find(job.name) for job in newest]
+        return [job for job in found if job is not None]
 
     async def items(
         self, job: str, *, after: int = 0, open_only: bool = False, limit: int = 500
@@ -46,6 +52,7 @@ class MemoryJobs:
     async def settle(self, job: str, item: JobItem) -> None:
         if not self._items[job][item.place].result:
             self._items[job][item.place] = item
+            self._jobs[job] = replace(self._jobs[job], last=self._clock.now())
 
     async def choose(
         self, saga: str | None, definition: int | None, after: UUID | None, limit: int

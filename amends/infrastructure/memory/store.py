@@ -80,6 +80,7 @@ class MemoryStore:
         self._held: dict[tuple[str, str], Held] = {}
         self._keys: dict[LearntKey, UUID] = {}
         self._unclaimed: dict[tuple[str, str], Unclaimed] = {}
+        self._releases: dict[tuple[UUID, str], tuple[str, str]] = {}
         self._shapes: dict[tuple[str, int], JsonObject] = {}
         self.workers = MemoryWorkers(clock, self._read_by, self._held.values)
         self.jobs = MemoryJobs(clock, self._rows)
@@ -181,6 +182,11 @@ class MemoryStore:
         for saga_id in released:
             self._sagas[saga_id].error = None
         return released
+
+    async def release_unbegun(self, saga_id: UUID, request: str, by: str, reason: str) -> bool:
+        if await self.release([saga_id]):
+            self._releases[saga_id, request] = (by, reason)
+        return (saga_id, request) in self._releases
 
     async def release_versions(self, definitions: Collection[tuple[str, int]]) -> frozenset[UUID]:
         types = {saga for saga, _ in definitions}

@@ -165,6 +165,11 @@ class PostgresStore:
         released = await self._query("release", {"saga_ids": list(saga_ids)})
         return frozenset(saga_id for (saga_id,) in released)
 
+    async def release_unbegun(self, saga_id: UUID, request: str, by: str, reason: str) -> bool:
+        given = {"saga_id": saga_id, "request": request, "by": by, "reason": storable(reason)}
+        [(released,)] = await self._query("release_unbegun", given)
+        return bool(released)
+
     async def release_versions(self, definitions: Collection[tuple[str, int]]) -> frozenset[UUID]:
         released = await self._query("release_versions", _versions(definitions))
         return frozenset(saga_id for (saga_id,) in released)

@@ -81,12 +81,9 @@ class Flow:
 
     def answered(self, handler: Handler) -> frozenset[Sent]:
         """The commands that have surely succeeded when it is first called."""
-        ways = [
-            self.answered(link.source)
-            | ({link.sent} if link.sent and handler.trigger[0] == "event" else set())
-            for link in self.before(handler)
-        ]
-        return frozenset.intersection(*ways) if ways else frozenset()
+        ways = [self._answered_on(link) for link in self.before(handler)]
+        every = {sent for way in ways for sent in way}
+        return frozenset(sent for sent in every if all(sent in way for way in ways))
 
     def answer(self, sent: Sent) -> str:
         """The subject of the event that tells its success."""
@@ -100,6 +97,10 @@ class Flow:
         """It is never sent without a pivot before it."""
         orders = [order for order in self.conduct.orders if sent in order]
         return all(any(each.pivot for each in order[: order.index(sent)]) for order in orders)
+
+    def _answered_on(self, link: Link) -> frozenset[Sent]:
+        earlier = self.answered(link.source)
+        return earlier | {link.sent} if link.sent and link.target.trigger[0] == "event" else earlier
 
     def _from(self, source: Handler) -> Iterator[Link]:
         deeds = self.deeds(source)

@@ -1,7 +1,8 @@
--- A job, with how many of its items are done, refused and left.
-SELECT action, chosen_by, created_at,
-    (SELECT count(*) FROM {schema}.job_items AS item WHERE item.job = job.job AND result = 'done'),
-    (SELECT count(*) FROM {schema}.job_items AS item WHERE item.job = job.job AND result = 'refused'),
-    (SELECT count(*) FROM {schema}.job_items AS item WHERE item.job = job.job AND result IS NULL)
-FROM {schema}.jobs AS job
+-- A job, with how many of its items are done, refused and left, and when the last was done.
+SELECT job, action, chosen_by, created_at, counted.*
+FROM {schema}.jobs AS job, LATERAL (
+    SELECT count(*) FILTER (WHERE result = 'done'), count(*) FILTER (WHERE result = 'refused'),
+        count(*) FILTER (WHERE result IS NULL), max(at)
+    FROM {schema}.job_items AS item WHERE item.job = job.job
+) AS counted
 WHERE job = %(job)s::text
