@@ -48,7 +48,8 @@ def _modules(package: str) -> Iterator[ModuleType]:
     top = import_module(package)
     yield top
     for module in walk_packages(getattr(top, "__path__", ()), f"{package}."):
-        yield import_module(module.name)
+        if not module.name.endswith(".__main__"):  # a program: importing it would run it
+            yield import_module(module.name)
 
 
 def scenarios(package: str) -> list[str]:
