@@ -16,18 +16,12 @@ from rich.text import Text
 from amends.cli.describing import failure_table
 from amends.cli.modules import NothingFound, find
 from amends.cli.running import BadInput, execute
-from amends.domain.choreography.definition import Choreography
 from amends.domain.definition import InvalidMessage
-from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.handlers.definition import AnyDefinition
 from amends.projections.design.failure import NOTE
 from amends.projections.story import sentence
 from amends.testing.exploring import LIMIT, Exploration, Problem, explore
-
-
-class NothingToExplore(AmendsError):
-    """The target decides nothing, so that there are no ways to explore."""
 
 
 def check(
@@ -56,12 +50,6 @@ async def _explored(target: str, source: Path | None, limit: int) -> list[tuple[
     sagas = find([target]).sagas
     if not sagas:
         raise NothingFound(f"expected a Saga or a ProcessManager in {target!r}; it holds none")
-    for saga in sagas:
-        if issubclass(saga, Choreography):
-            raise NothingToExplore(
-                f"expected a Saga or a ProcessManager, which decides something; {saga.definition.name} is a "
-                f"choreography: its services decide. `amends describe {target}` tells what silence leads to"
-            )
     return [(saga.definition, _explore(saga.definition, source, limit)) for saga in sagas]
 
 

@@ -160,11 +160,9 @@ def again(turn: Turn, step: StepDefinition, direction: Direction) -> None:
 
 
 def deadline_passed(turn: Turn) -> None:
-    """The whole took too long: turn back, where there is a way back."""
+    """The whole took too long: turn back, where there is a way back. The links of a chain are overdue by themselves."""
     turn.record(e.DeadlinePassed)
-    if turn.chain is not None:
-        observing.deadline_passed(turn, turn.chain)
-    elif not pivot_passed(turn):
+    if turn.chain is None and not pivot_passed(turn):
         undo(turn, "the deadline passed")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from amends.domain import wire
 from amends.domain.choreography.republishing import RepublishRequested, republish_subject
-from amends.domain.correlation import NoKey, key_of
+from amends.domain.correlation import LONGEST_KEY, NoKey, key_of
 from amends.infrastructure.ports import Incoming
 from amends.participant.errors import Undecodable
 from amends.participant.handling import decode
@@ -60,12 +60,20 @@ def read_event(message: Incoming, namespace: str, service: str, reactions: React
 
 
 def _key(message: Incoming, reaction: Reaction) -> str:
-    if not reaction.key:
-        return unquote(identifier(message.headers, wire.KEY))
-    try:
-        return key_of(decode(reaction.event, message.body), reaction.key)
-    except NoKey as error:
-        raise Undecodable(str(error)) from None
+    if reaction.key:
+        try:
+            key = key_of(decode(reaction.event, message.body), reaction.key)
+        except NoKey as error:
+            raise Undecodable(str(error)) from None
+    else:
+        key = unquote(message.headers.get(wire.KEY, ""))
+        if not 0 < len(key) <= LONGEST_KEY:
+            raise Undecodable(
+                f"expected the header {wire.KEY} with a key of 1 to {LONGEST_KEY} characters, got {len(key)}"
+            )
+    if "\x00" in key:  # no database can look for it
+        raise Undecodable(f"expected a key without NUL characters, got {key!r}")
+    return key
 
 
 def _request(message: Incoming, reaction: Reaction, key: str, opened: datetime) -> Request:

@@ -93,7 +93,8 @@ def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent, *, time
     if timed:
         broken += _of_time(ledger, event)
     ledger.add(event)
-    if ledger.status not in _NEXT[before] | {before}:
+    reopened = {"compensating"} if definition.chain is not None and before == "completed" else set[str]()
+    if ledger.status not in _NEXT[before] | {before} | reopened:
         broken.append(f"13: from {before} to {ledger.status}")
     broken += _of_end(definition, ledger, event)
     return broken
@@ -225,7 +226,10 @@ def _of_wait(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iter
         return
     step = definition.step(event.step)
     known = ledger.step(event.step)
-    if ledger.status != "running" or known.given_up:
+    if (
+        ledger.status != ("compensating" if event.step in _undoing(definition) else "running")
+        or known.given_up
+    ):
         yield f"8: {event.step} waits while {ledger.status}, or after it was given up"
     if isinstance(event, e.WaitStarted):
         if not all(ledger.step(name).done for name in step.after):
@@ -295,7 +299,9 @@ def _of_time(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
 
 def _of_end(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
     if isinstance(event, e.SagaCompleted) and not all(
-        _over(definition, ledger, step.name) for step in definition.steps
+        _over(definition, ledger, step.name)
+        for step in definition.steps
+        if step.name not in _undoing(definition)
     ):
         yield "3: completed before every step is done"
     if not isinstance(event, e.SagaCompensated):
@@ -311,6 +317,11 @@ def _over(definition: Definition, ledger: Ledger, name: str) -> bool:
     """The saga may go on behind the step."""
     known = ledger.step(name)
     return known.done or (definition.step(name).tolerated and known.given_up and known.rejected)
+
+
+def _undoing(definition: Definition) -> set[str]:
+    """The links of a choreography that undo."""
+    return {link.name for link in definition.chain.compensation} if definition.chain is not None else set()
 
 
 def _pivot(definition: Definition) -> str | None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from amends import ProcessManager, Saga
+from amends import Choreography, ProcessManager, Saga
 from amends.cli.describing import design_of
 from amends.examples.booking import Booking
 from amends.examples.order import Order
 from amends.examples.order_handlers import OrderHandlers
 from amends.examples.renewal import Cancellation, Renewal
 from amends.examples.travel import Travel, TravelByVendorsRules, TravelInOrder
+from amends.examples.travel_choreographed import TravelChoreographed
 from amends.examples.trip import Trip
 from amends.projections.design import failures, outline
 from amends.projections.design.canvas import plain
@@ -34,8 +35,8 @@ SAGAS: list[type[Saga[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("saga", [*SAGAS, OrderHandlers])
-def test_every_way_settles_or_parks(saga: type[Saga[Any] | ProcessManager[Any]]) -> None:
+@pytest.mark.parametrize("saga", [*SAGAS, OrderHandlers, TravelChoreographed])
+def test_every_way_settles_or_parks(saga: type[Saga[Any] | ProcessManager[Any] | Choreography]) -> None:
     assert explore(saga.definition).settles
 
 

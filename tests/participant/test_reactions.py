@@ -125,15 +125,16 @@ async def test_an_event_that_cannot_be_read_is_a_dead_letter_and_the_rest_goes_o
 
 
 async def test_an_event_without_its_key_is_a_dead_letter(hotel: Hotel) -> None:
-    answered = await hotel.hear(booked(""), event(TripEnded(trip_id="t1")))
+    answered = await hotel.hear(booked(""), event(TripEnded(trip_id="t1")), booked("t\x001"))
     reasons = [each.message.headers[wire.DEAD_REASON] for each in answered.recorded]
+    assert "NUL" in reasons[2]
     assert "trip_id" in reasons[0]
     assert wire.KEY in reasons[1]
 
 
 async def test_without_named_fields_the_header_tells_the_key(hotel: Hotel) -> None:
-    ended = event(TripEnded(trip_id="t1"), headers={wire.KEY: "t1"})
-    await hotel.hear(ended, event(TripEnded(trip_id="t1"), headers={wire.KEY: "t1"}))
+    ended = event(TripEnded(trip_id="t1"), headers={wire.KEY: "trip 1"})
+    await hotel.hear(ended, event(TripEnded(trip_id="t1"), headers={wire.KEY: "trip%201"}))
     assert await hotel.effects() == ["tidy"]
 
 

@@ -241,6 +241,17 @@ def test_a_chain_goes_on_without_its_observer_which_catches_up(road: Road) -> No
     assert road.status() == "completed"
 
 
+def test_events_that_the_broker_lost_are_told_again_and_the_chain_goes_on(road: Road) -> None:
+    road.stepper.kill("cars")
+    road.begin()
+    road.stepper.lose("events")
+    road.stepper.advance(LATE)
+    road.start("cars")
+    road.stepper.advance(LATE)
+    assert road.effects() == {"flights": ["book"], "hotels": ["book"], "cars": ["book"]}
+    assert road.status() == "completed"
+
+
 @pytest.mark.semantics("choreography-straggler", "choreography-observer")
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_dies_and_when_every_trip_is_booked_whole_or_not_at_all(road: Road, seed: int) -> None:

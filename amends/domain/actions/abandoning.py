@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from amends.domain import events as e
 from amends.domain.actions.refusing import name
+from amends.domain.choreography import observing
 from amends.domain.errors import ActionRefused
 from amends.domain.holding import withdraw
 from amends.domain.inputs import Abandon
@@ -27,7 +28,7 @@ def on_abandon(turn: Turn, abandon: Abandon) -> None:
     turn.record(
         e.SagaFailed,
         reason=abandon.reason,
-        effects=tuple(_effects(state)),
+        effects=tuple(_effects(state) if turn.chain is None else observing.effects(state, turn.chain)),
         unresolved=tuple(_unresolved(state)),
     )
 

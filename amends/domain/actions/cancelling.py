@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amends.domain import events as e
 from amends.domain.actions.refusing import name
+from amends.domain.choreography.observing import compensating_event
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Cancel
 from amends.domain.planning import pivot_passed, undo
@@ -23,6 +24,8 @@ def on_cancel(turn: Turn, cancel: Cancel) -> None:
         raise ActionRefused(
             f"{name(state)} cannot be cancelled: its pivot {pivot!r} is done, so it only goes forward"
         )
+    if turn.chain is not None:
+        compensating_event(turn, turn.chain)  # refused where there is none
     turn.record(e.CancelRequested, reason=cancel.reason)
     if not state.suspended:
         turn_back(turn)

@@ -5,7 +5,7 @@ Each link is a step that waits for its event from the moment that the event befo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,8 +13,9 @@ from amends.domain import events as e
 from amends.domain.choreography.chain import Chain, Link, Overdue
 from amends.domain.choreography.republishing import republish_request
 from amends.domain.errors import ActionRefused
+from amends.domain.messages import Event
 from amends.domain.policy import LONGEST
-from amends.domain.state import Kept, Status
+from amends.domain.state import Kept, SagaState, Status
 from amends.domain.turn import Turn
 
 _HEARS: Final = (Status.RUNNING, Status.COMPENSATING, Status.COMPLETED)
@@ -59,23 +60,21 @@ def overdue(turn: Turn, chain: Chain, name: str) -> None:
         turn.record(e.WaitParked, step=name, reason=_silent(link))
 
 
-def deadline_passed(turn: Turn, chain: Chain) -> None:
-    """The whole chain took too long: whatever is awaited, and not flagged yet, is overdue."""
-    for step, wait in list(turn.state.waits()):
-        if turn.state.status is Status.RUNNING and not wait.parked:
-            overdue(turn, chain, step.name)
-
-
 def turn_back(turn: Turn, chain: Chain, reason: str) -> None:
     """Publish the compensating event. Raises `ActionRefused` where the definition names none."""
+    turn.publish(compensating_event(turn, chain), f"choreography {turn.definition.name!r}")
+    _give_up(turn, chain, reason)
+
+
+def compensating_event(turn: Turn, chain: Chain) -> Event:
+    """The event by which the chain is turned back. Raises `ActionRefused` where the definition names none."""
     event = chain.compensating_event(turn.state.key)
     if event is None:
         raise ActionRefused(
             f"expected a choreography with compensate_with= to turn back; {turn.definition.name}@"
             f"{turn.definition.version} names no such event"
         )
-    turn.publish(event, f"choreography {turn.definition.name!r}")
-    _give_up(turn, chain, reason)
+    return event
 
 
 def ask_again(turn: Turn, chain: Chain, name: str, reason: str) -> None:
@@ -83,6 +82,14 @@ def ask_again(turn: Turn, chain: Chain, name: str, reason: str) -> None:
     link = chain.link(name)
     turn.record(e.TimerRescheduled, step=name, due=turn.now + _patience(turn, link), reason=reason)
     _ask(turn, chain, link)
+
+
+def effects(state: SagaState, chain: Chain) -> Iterator[str]:
+    """The links whose service did its part, and has not told that it is undone."""
+    undone = {link.service for link in chain.compensation if state.step(link.name).done}
+    for link in chain.forward:
+        if state.step(link.name).succeeded and link.service not in undone:
+            yield link.name
 
 
 def _onwards(turn: Turn, chain: Chain) -> bool:
@@ -101,7 +108,7 @@ def _backwards(turn: Turn, chain: Chain) -> bool:
     if _advance(turn, chain, chain.compensation):
         return True
     begun = [known for link in chain.compensation if (known := turn.state.step(link.name)).begun]
-    if _turning(turn, chain) is not None and all(known.decided for known in begun):
+    if all(known.decided for known in begun):
         turn.record(e.SagaCompensated)
     return False
 
@@ -122,7 +129,7 @@ def _advance(turn: Turn, chain: Chain, links: Iterable[Link]) -> bool:
         if known.decided:
             continue
         if not known.begun and _before(turn, chain, link):
-            _wait(turn, link, turn.now + link.within if link.within else turn.state.deadline)
+            _wait(turn, link, _limit(turn, link))
             moved = True
         kept = _kept(turn, {link.publishes.subject})
         if kept is not None and turn.state.step(link.name).begun:
@@ -131,13 +138,15 @@ def _advance(turn: Turn, chain: Chain, links: Iterable[Link]) -> bool:
     return moved
 
 
-def _wait(turn: Turn, link: Link, due: datetime | None) -> None:
-    turn.record(
-        e.WaitStarted,
-        step=link.name,
-        subjects=(link.publishes.subject,),
-        due=due or turn.now + LONGEST,  # an operator took the deadline away
-    )
+def _wait(turn: Turn, link: Link, due: datetime) -> None:
+    turn.record(e.WaitStarted, step=link.name, subjects=(link.publishes.subject,), due=due)
+
+
+def _limit(turn: Turn, link: Link) -> datetime:
+    """When the link is overdue: after its own time, and forwards when the whole chain is."""
+    own = turn.now + (link.within or LONGEST)
+    deadline = turn.state.deadline_due
+    return own if deadline is None or link.compensating else min(own, deadline)
 
 
 def _give_up(turn: Turn, chain: Chain, reason: str) -> None:
@@ -166,8 +175,15 @@ def _silent(link: Link) -> str:
 
 
 def _turning(turn: Turn, chain: Chain) -> Kept | None:
-    """The event that turned the chain back, as soon as it has come."""
+    """An event that came and turns the chain back."""
     return _kept(turn, chain.turning)
+
+
+def _turned_by(turn: Turn, chain: Chain) -> frozenset[str]:
+    """The subjects of the events that turned it back; where none came, it is the one that the observer published."""
+    came = frozenset(kept.subject for kept in turn.state.kept) & chain.turning
+    own = [chain.compensate_with.subject] if chain.compensate_with is not None else []
+    return came or frozenset(own)
 
 
 def _kept(turn: Turn, subjects: Iterable[str]) -> Kept | None:
@@ -183,7 +199,7 @@ def _before(turn: Turn, chain: Chain, link: Link) -> str:
 
 def _is_next(turn: Turn, chain: Chain, subject: str) -> bool:
     if subject in chain.turning:
-        return _kept(turn, {subject}) is not None
+        return subject in _turned_by(turn, chain)
     return subject == turn.state.subject or _done(turn, chain, subject)
 
 

@@ -59,7 +59,7 @@ def likeness(definition: AnyDefinition, state: SagaState, read: Collection[str] 
         state.contradictions > 0,
         tuple((kept.subject, to_json(kept.event)) for kept in state.kept),
         None if plan is definition else _of_handlers(state),
-        *(_of_step(step, state.step(step.name), state.status) for step in plan.steps),
+        *(_of_step(plan, step, state.step(step.name), state.status) for step in plan.steps),
         *(_reply(state.step(name)) for name in read),
     )
 
@@ -72,9 +72,11 @@ def _of_handlers(state: SagaState) -> Hashable:
     return to_json(known.model), frozenset(known.timeouts), known.completing, came
 
 
-def _of_step(step: StepDefinition, known: StepState, status: Status) -> Hashable:
+def _of_step(plan: Definition, step: StepDefinition, known: StepState, status: Status) -> Hashable:
     if known.skipped:
         return "skipped"
+    if plan.chain is not None:
+        return _of_wait(known)
     if status is not Status.RUNNING and _over(step, known):
         return "over"
     if step.wait is not None:
@@ -105,7 +107,7 @@ def _of_wait(known: StepState) -> Hashable:
     wait = known.wait
     if wait is None or known.decided:
         return known.begun, known.succeeded, bool(known.given_up)
-    return "waits", wait.due is not None, bool(wait.parked)
+    return "waits", wait.due is not None, bool(wait.parked), wait.again
 
 
 def _reply(known: StepState) -> bytes | None:

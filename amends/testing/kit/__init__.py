@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
+from amends.domain.choreography.definition import Choreography
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.handlers.manager import ProcessManager
 from amends.domain.saga import Saga
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from amends.testing.kit.embedded import EmbeddedServers
 
 
-AnySaga: TypeAlias = type[Saga[Any]] | type[ProcessManager[Any]]
+AnySaga: TypeAlias = type[Saga[Any]] | type[ProcessManager[Any]] | type[Choreography]
 
 
 class SagaTest(Protocol):
