@@ -40,7 +40,10 @@ app = typer.Typer(
 )
 out = Console()
 
-Modules = Annotated[list[str], typer.Argument(metavar="MODULE…", help="Modules, or module:name.")]
+Modules = Annotated[
+    list[str],
+    typer.Argument(metavar="MODULE…", help="Such as shop.orders, or one thing in it: shop.orders:Order."),
+]
 
 
 class UnknownSagaType(AmendsError):
@@ -85,7 +88,9 @@ def participant(modules: Modules) -> None:
 
 
 @app.command()
-def new(folder: Annotated[Path, typer.Argument(help="The folder to write into.")] = Path()) -> None:
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The folder to write into.")] = Path(),
+) -> None:
     """Write a first saga with its service and its test."""
     execute(_new(folder))
 

@@ -25,7 +25,9 @@ from amends.testing.exploring import LIMIT, Exploration, Problem, explore
 
 
 def check(
-    target: Annotated[str, typer.Argument(metavar="MODULE:NAME", help="A saga in a module.")],
+    target: Annotated[
+        str, typer.Argument(metavar="MODULE:NAME", help="A saga in a module; MODULE for all that are in it.")
+    ],
     input: Annotated[  # noqa: A002
         Path | None,
         typer.Option("--input", help="A start event as JSON; without, some are made up from its type."),

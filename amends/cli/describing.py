@@ -27,9 +27,10 @@ from amends.infrastructure.ports import Which
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 from amends.projections.design import Design, Failure, failures, outline
+from amends.projections.design.boxes import of_links
 from amends.projections.design.chains import LINKS_HEAD, link_rows, links
 from amends.projections.design.conduct import Conduct
-from amends.projections.design.drawing import drawing
+from amends.projections.design.drawing import LEGEND, Drawing, drawing, sheet
 from amends.projections.design.failure import NOTE
 from amends.projections.design.handlers import (
     HANDLERS_HEAD,
@@ -45,6 +46,7 @@ from amends.projections.histories import BATCH, Histories
 from amends.testing.exploring.rehearsal import rehearse
 
 _RECORDED: Final = re.compile(r"(?P<saga>[a-z][a-z0-9_-]*)@(?P<version>[0-9]+|latest)")
+_WIDEST: Final = 120
 _PAGE: Final = 100  # columns of a drawing in a file
 _STYLES: Final = {
     "line": "bright_black",
@@ -74,7 +76,7 @@ def describe(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="MODULE:NAME|TYPE@VERSION", help="A saga in a module, or one recorded in the store."
+            metavar="MODULE:NAME|TYPE@VERSION", help="A saga in a module (MODULE: all), or a recorded one."
         ),
     ],
     format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.TERMINAL,  # noqa: A002
@@ -163,15 +165,12 @@ def _terminal(design: Design, width: int) -> Group:
         parts.append(Markdown(design.about))
     if links(design):
         both = (
-            _chain(design, "chain", compensating=False),
-            _chain(design, "compensation chain", compensating=True),
+            _chain(design, width, "chain", compensating=False),
+            _chain(design, width, "compensation chain", compensating=True),
         )
         return Group(*parts, Text(), *both, failure_table(failures(design)))
-    rows = [
-        Text.assemble(*((text, _STYLES.get(style, "")) for text, style in row), no_wrap=True)
-        for row in drawing(design, min(width, 120))
-    ]
-    parts += [Text(), *rows, Text(), *(_handlers(design) if design.handlers else ())]
+    parts += [Text(), *_rows(drawing(design, min(width, _WIDEST))), Text(LEGEND, style="dim"), Text()]
+    parts += _handlers(design) if design.handlers else ()
     table_of_failures = failures(design)
     if table_of_failures:
         parts += [failure_table(table_of_failures), Text(NOTE, style="dim")]
@@ -188,9 +187,16 @@ def _handlers(design: Design) -> Iterator[RenderableType]:
     yield Text()
 
 
-def _chain(design: Design, title: str, *, compensating: bool) -> Group:
-    rows = link_rows(design, compensating=compensating)
-    return Group(Text(title, style="bold"), table(LINKS_HEAD, rows), Text())
+def _chain(design: Design, width: int, title: str, *, compensating: bool) -> Group:
+    rows = table(LINKS_HEAD, link_rows(design, compensating=compensating))
+    drawn = sheet(of_links(design, compensating=compensating), min(width, _WIDEST))
+    return Group(Text(title, style="bold"), Text(), *_rows(drawn), Text(), rows, Text())
+
+
+def _rows(drawn: Drawing) -> list[Text]:
+    return [
+        Text.assemble(*((text, _STYLES.get(style, "")) for text, style in row), no_wrap=True) for row in drawn
+    ]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

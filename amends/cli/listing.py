@@ -18,6 +18,7 @@ from amends.cli.running import BadInput, execute
 from amends.infrastructure.clock import SystemClock
 from amends.projections.paging import Page
 from amends.projections.queries import Queries
+from amends.projections.sagas.standing import REASONS
 from amends.projections.timeline.scale import elapsed
 
 _TYPE: Final = re.compile(r"(?P<saga>[a-z][a-z0-9_-]*)(@(?P<version>[0-9]{1,9}))?")
@@ -54,7 +55,7 @@ def list_sagas(
 @app.command()
 def stuck(
     saga: Type = "",
-    reason: Annotated[str | None, typer.Option("--reason", help="Such as 'parked step'.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help=f"One of {', '.join(REASONS)}.")] = None,
     older_than: Older = None,
     limit: Limit = 50,
     after: After = "",

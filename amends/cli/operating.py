@@ -73,7 +73,10 @@ def skip(saga: Id, step: StepName, reason: Reason, by: By = "", as_json: AsJson 
 def settle(
     saga: Id,
     step: StepName,
-    outcome: Annotated[Outcome, typer.Argument(help="It happened, or it did not and will not.")],
+    outcome: Annotated[
+        Outcome,
+        typer.Argument(metavar="OUTCOME", help="succeeded: it happened; rejected: it did not, and will not."),
+    ],
     reason: Reason,
     compensation: Annotated[
         bool, typer.Option("--compensation", help="What the step did is undone.")

@@ -33,7 +33,7 @@ def simulate(
         list[str] | None, typer.Option(help="A saga type, or random for made-up ones. [default: all]")
     ] = None,
     fault: Annotated[
-        list[str] | None, typer.Option(help="A kind of fault; none for none. [default: all]")
+        list[str] | None, typer.Option(help=f"{', '.join(Fault)}; or none. [default: all]")
     ] = None,
 ) -> None:
     """Simulate whole systems with faults, and check every invariant after each event, until one is broken.

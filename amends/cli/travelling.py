@@ -48,8 +48,18 @@ def replay(
 @app.command()
 def diff(
     saga: Id,
-    before: Annotated[str, typer.Argument(metavar="FROM", help="A version, or an instant.")],
-    after: Annotated[str, typer.Argument(metavar="TO", help="A version, or an instant.")],
+    before: Annotated[
+        str,
+        typer.Argument(
+            metavar="FROM", help="A version such as 7, or an instant such as 2026-11-20T12:00, UTC."
+        ),
+    ],
+    after: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO", help="A version such as 7, or an instant such as 2026-11-20T12:00, UTC."
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """What became different in a saga between two versions or instants."""

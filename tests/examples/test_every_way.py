@@ -10,7 +10,9 @@ import pytest
 from amends import Choreography, ProcessManager, Saga
 from amends.cli.describing import design_of
 from amends.examples.booking import Booking
+from amends.examples.flash_sale import FlashSale
 from amends.examples.order import Order
+from amends.examples.order_choreographed import OrderChoreographed
 from amends.examples.order_handlers import OrderHandlers
 from amends.examples.renewal import Cancellation, Renewal
 from amends.examples.travel import Travel, TravelByVendorsRules, TravelInOrder
@@ -26,6 +28,7 @@ from amends.testing.exploring import explore
 SAGAS: list[type[Saga[Any]]] = [
     Booking,
     Cancellation,
+    FlashSale,
     Order,
     Renewal,
     Travel,
@@ -44,15 +47,15 @@ MERMAID = re.compile(
     r"""flowchart\ TD
     | \ {4}classDef\ \w+\ [\w:#,\ -]+                                                # colours
     | \ {4}\w+(\(\[|\(|\[/|\[|\{\{|>)"[^"\n]+"(\]\)|\)|/\]|\]|\}\}):::\w+              # a box
-    | \ {4}\w+\ (-->(\|"[^"\n]+"\|)?|-\.->|-\.\ undo\ \.-)\ \w+                      # an arrow
+    | \ {4}\w+\ ((-->|-\.->)(\|"[^"\n]+"\|)?|-\.\ undo\ \.-)\ \w+                      # an arrow
     """,
     re.VERBOSE,
 )
 
 
-@pytest.mark.parametrize("saga", [*SAGAS, OrderHandlers])
+@pytest.mark.parametrize("saga", [*SAGAS, OrderHandlers, OrderChoreographed, TravelChoreographed])
 def test_its_diagram_is_of_boxes_arrows_and_colours_and_each_arrow_is_between_boxes(
-    saga: type[Saga[Any] | ProcessManager[Any]],
+    saga: type[Saga[Any] | ProcessManager[Any] | Choreography],
 ) -> None:
     lines = mermaid(design_of(saga)).splitlines()
     assert [line for line in lines if not MERMAID.fullmatch(line)] == []

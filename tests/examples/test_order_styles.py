@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from amends import Event
+from amends.domain.errors import ActionRefused
 from amends.domain.wire import Outcome
 from amends.examples.order.messages import (
     InventoryReserved,
@@ -50,6 +51,17 @@ def silence(asked: str) -> Callable[[Told], None]:
 
 def cancel(told: Told) -> None:
     told.cancel()
+
+
+def cancel_in_vain(told: Told) -> None:
+    with pytest.raises(ActionRefused):
+        told.cancel()
+
+
+def wake_up(told: Told) -> None:
+    """Time passes until its next timer is due."""
+    assert told.state.wake_up is not None
+    told.wait(told.state.wake_up - told.now)
 
 
 def deadline(told: Told) -> None:
@@ -117,7 +129,7 @@ SCRIPTS: dict[str, tuple[Script, list[str], str]] = {
         [
             succeed(*FORWARDS[:3]),
             say("notifications.send", Outcome.REJECTED),
-            lambda told: _ignore(told.wait((told.state.wake_up or told.now) - told.now)),
+            wake_up,
             succeed("notifications.send"),
         ],
         [*FORWARDS, "notifications.send"],
@@ -126,6 +138,37 @@ SCRIPTS: dict[str, tuple[Script, list[str], str]] = {
     "somebody cancels while the payment is out": (
         [succeed("inventory.reserve"), cancel, succeed(*UNDONE)],
         ["inventory.reserve", "payments.charge", *UNDONE],
+        "compensated",
+    ),
+    "nobody knows whether the stock was reserved": (
+        [silence("inventory.reserve"), succeed("inventory.release")],
+        [*["inventory.reserve"] * 3, "inventory.release"],
+        "compensated",
+    ),
+    "somebody cancels while the shipment is out, and it was not made": (
+        [succeed(*FORWARDS[:2]), cancel, say("close shipping.create", Outcome.REJECTED), succeed(*UNDONE)],
+        [*FORWARDS[:3], "close shipping.create", *UNDONE],
+        "compensated",
+    ),
+    "a cancel is refused once it is shipped": (
+        [succeed(*FORWARDS[:3]), cancel_in_vain, succeed("notifications.send")],
+        FORWARDS,
+        "completed",
+    ),
+    "nobody answers the notification at first": (
+        [succeed(*FORWARDS[:3]), *[wake_up] * 6, succeed("notifications.send")],
+        [*FORWARDS[:3], *["notifications.send"] * 4],
+        "completed",
+    ),
+    "the refund fails at first": (
+        [
+            succeed("inventory.reserve"),
+            cancel,
+            say("payments.refund", Outcome.FAILED),
+            wake_up,
+            succeed(*UNDONE),
+        ],
+        ["inventory.reserve", "payments.charge", "payments.refund", "payments.refund", "inventory.release"],
         "compensated",
     ),
     "the deadline passes": (

@@ -6,7 +6,10 @@ import json
 
 from amends.infrastructure.shapes import plain
 from amends.projections.design import failures, outline
+from amends.projections.design.boxes import of_links
+from amends.projections.design.canvas import plain as drawn
 from amends.projections.design.chains import link_rows
+from amends.projections.design.drawing import sheet
 from amends.projections.design.mermaid import mermaid
 from amends.projections.design.page import page
 from tests.domain.chains import Trip
@@ -57,3 +60,14 @@ def test_page_and_diagram_show_both_chains() -> None:
 
 def test_the_shape_is_json() -> None:
     assert json.loads(json.dumps(DESIGN.shape)) == DESIGN.shape
+
+
+def test_each_chain_is_drawn_link_by_link_from_what_begins_it_to_its_end() -> None:
+    chain = drawn(sheet(of_links(DESIGN, compensating=False), 60))
+    boxes = ["trips.begun", "flight", "hotel", "car", "completed"]
+    assert [row.split()[1] for row in chain.splitlines() if row.strip().startswith("╭")] == boxes
+    assert "publishes hotels.booked" in chain
+    back = drawn(sheet(of_links(DESIGN, compensating=True), 60))
+    assert "what turns it back" in back
+    assert back.index("cars.refused") < back.index("hotel_back") < back.index("flight_back")
+    assert "compensated" in back

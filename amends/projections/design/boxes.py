@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from amends.projections.design.canvas import Frame
+from amends.projections.design.chains import Link, links
 from amends.projections.design.conduct import Deeds, Sent
 from amends.projections.design.handler_flow import Flow, Handler
 from amends.projections.design.outline import Design, Node, asked_for, duration, patience
@@ -89,6 +90,36 @@ def of_handlers(design: Design) -> Sheet:
         ends=completing or [name for name in after if name not in followed],
         end=Box((("completed", "edge"), ("all that was sent is answered", "text"))),
     )
+
+
+def of_links(design: Design, *, compensating: bool) -> Sheet:
+    """A box for each link of a choreography's chain, or of the chain that undoes it."""
+    shown = [link for link in links(design) if link.compensating is compensating]
+    after: dict[str, list[str]] = {}
+    for link in shown:
+        after[link.name] = [
+            other.name for other in shown if other.publishes in link.after and other.name in after
+        ]
+    followed = {name for names in after.values() for name in names}
+    told = {link.publishes for link in shown}
+    turns = dict.fromkeys(subject for link in shown for subject in link.after if subject not in told)
+    undone = Box((("what turns it back", "edge"), *((subject, "text") for subject in turns)))
+    end = "compensated" if compensating else "completed"
+    return Sheet(
+        start=undone if compensating else _start(design),
+        boxes={link.name: _link(link) for link in shown},
+        after=after,
+        ends=[link.name for link in shown if link.name not in followed],
+        end=Box(((end, "edge"), ("every service has told", "text"))),
+    )
+
+
+def _link(link: Link) -> Box:
+    limit = "until the deadline" if link.within is None else f"within {duration(link.within)}"
+    lines = [(link.name, "undo" if link.compensating else "step"), (f"{link.service}, on", "text")]
+    lines += [(f"  {subject}", "text") for subject in link.after]
+    lines += [(f"publishes {link.publishes}", "text"), (limit, "text")]
+    return Box(tuple(lines), _DASHED if link.compensating else ROUND)
 
 
 def _start(design: Design) -> Box:

@@ -12,6 +12,11 @@ from amends.projections.design.outline import Design
 Drawing: TypeAlias = list[list[tuple[str, str]]]
 """Rows of runs: a text and its style, one of `line`, `edge`, `step`, `pivot`, `onward`, `wait`, `text`, `undo`."""
 
+LEGEND: Final = (
+    "30 s × 3: an answer is waited for 30 s, and it is asked at most 3 times; ↩ what undoes it; "
+    "double frame: the pivot; dashed: waits for the world outside."
+)
+
 _GAP: Final = 3
 _NARROWEST: Final = 16
 
@@ -21,7 +26,12 @@ _Edges: TypeAlias = "dict[str, list[str]]"  # from each box to those above it
 
 def drawing(design: Design, width: int = 100) -> Drawing:
     """Draw the graph of the steps, or of the handlers, at most `width` columns wide where that can be."""
-    rows, above = _layout(of_handlers(design) if design.handlers else of_steps(design))
+    return sheet(of_handlers(design) if design.handlers else of_steps(design), width)
+
+
+def sheet(drawn: Sheet, width: int) -> Drawing:
+    """Draw these boxes."""
+    rows, above = _layout(drawn)
     most = max(len(row) for row in rows)
     longest = max(len(text) for row in rows for box in row.values() for text, _ in box.lines)
     room = (width - _GAP * (most - 1)) // most
