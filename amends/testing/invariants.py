@@ -189,6 +189,7 @@ def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> I
             yield f"6: {event.step} is the pivot or comes after it, and is compensated"
         if not (known.owes or known.lines[event.direction].rounds):
             yield f"6: {event.step} has nothing to compensate"
+        later |= _sent_later(ledger, event.step)
         unsettled = [name for name in later if not (definition.step(name).pivot or ledger.step(name).settled)]
         if event.round == event.attempt == 1 and unsettled:
             yield f"7: {event.step} is compensated before what came after it is settled"
@@ -335,6 +336,11 @@ def _later(definition: Definition, step: str) -> set[str]:
         if later & set(other.after):
             later.add(other.name)
     return later - {step}
+
+
+def _sent_later(ledger: Ledger, step: str) -> set[str]:
+    """What handlers sent after this."""
+    return set(ledger.sends[ledger.sends.index(step) + 1 :]) if step in ledger.sends else set()
 
 
 def _of_order(history: Sequence[Recorded]) -> Iterator[str]:

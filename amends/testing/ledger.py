@@ -148,6 +148,7 @@ class Ledger:
         self.kept: dict[str, str] = {}  # subjects of the events that no step has consumed, by their ids
         self.came: frozenset[str] = frozenset()
         self.parked = False
+        self.sends: tuple[str, ...] = ()  # what handlers sent, in its order
         self.handles = False  # it listens to events for as long as it runs
         self.timeouts: dict[str, datetime] = {}
 
@@ -304,6 +305,8 @@ class Ledger:
                 self.kept = {id_: kept for id_, kept in self.kept.items() if id_ != event.message_id}
                 step.met = isinstance(event, e.WaitSucceeded)
                 self._end_wait(step)
+            case e.SendRequested():
+                self.sends = (*self.sends, event.step)
             case e.StepAnnounced():
                 step.met = True
             case e.EventTakenForAnswer():

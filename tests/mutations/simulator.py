@@ -7,9 +7,15 @@ import sys
 from amends.testing.simulation.campaign import campaign
 from amends.testing.simulation.system import Plan
 
-SAGAS = 600
+CAMPAIGNS = (
+    (Plan(seed=0, sagas=15, minutes=3), 600),
+    (Plan(seed=0, sagas=15, minutes=3, scenarios=("fulfilment",), package="tests.domain.fulfilment"), 150),
+    (Plan(seed=0, sagas=10, minutes=3, scenarios=("random",)), 1000),
+)
+"""How many sagas of what: of everything, of a process manager with all that there is, of made-up ones."""
 
-broken = campaign(Plan(seed=0, sagas=15, minutes=3), SAGAS)
-if broken is not None:
-    print(broken.broken[0])
-sys.exit(broken is not None)
+for plan, sagas in CAMPAIGNS:
+    broken = campaign(plan, sagas)
+    if broken is not None:
+        print(broken.broken[0])
+        sys.exit(1)
