@@ -129,7 +129,6 @@ def _reply(event: Any, before: SagaState | None, events: Sequence[e.SagaEvent]) 
     if foreign is not None and body:  # what a contradicting event said was not recorded
         return Arrival(event.cause, foreign.subject, to_json(body), trace=event.trace)
     outcome = _OUTCOMES[type(event)] or Outcome(event.came)
-    asked_later = next((each for each in events if isinstance(each, e.RetryScheduled)), None)
     return Reply(
         event.cause,
         _answered(before, event),
@@ -138,8 +137,7 @@ def _reply(event: Any, before: SagaState | None, events: Sequence[e.SagaEvent]) 
         code=getattr(event, "code", ""),
         reason=getattr(event, "reason", ""),
         details=getattr(event, "details", None),
-        # The service's own wish is not recorded, only the delay that came of it.
-        retry_after=(asked_later.due - event.at).total_seconds() if asked_later else None,
+        retry_after=getattr(event, "retry_after", None),
         trace=event.trace,
     )
 
