@@ -64,7 +64,7 @@ def told(history: Sequence[Recorded]) -> list[Told]:
 
 def _told(history: Sequence[Recorded]) -> Iterator[Told]:
     state: SagaState | None = None
-    for _, together in groupby(history, key=lambda r: (r.event.at, r.event.cause, r.event.by)):
+    for _, together in groupby(history, key=_turn):
         turn = list(together)
         before, due = state, state.wake_up if state else None
         for recorded in turn:
@@ -75,6 +75,13 @@ def _told(history: Sequence[Recorded]) -> Iterator[Told]:
         if given is not None:
             answers = _answered(before, first) if type(first) in _OUTCOMES else None
             yield Told(turn[0].originator_version, first.at, first.by, given, answers, due)
+
+
+def _turn(recorded: Recorded) -> tuple[object, ...]:
+    """What the events that one input led to have in common. Each release is one of its own, whatever its name."""
+    event = recorded.event
+    alone = recorded.originator_version if isinstance(event, e.CommandReleased) else 0
+    return event.at, event.cause, event.by, alone
 
 
 def _input(events: Sequence[e.SagaEvent], before: SagaState | None, after: SagaState) -> Input | None:
