@@ -529,6 +529,16 @@ async def test_a_quarantine_ends_for_a_version_or_with_a_commit(store: AnyStore)
     assert await store.quarantined() == []
 
 
+async def test_a_commit_that_is_refused_ends_no_quarantine(store: AnyStore) -> None:
+    first, second = started("o1"), started("o2")
+    await store.commit(replace(new(first, second), keys=[(first.id, PAYMENT)]))
+    await store.commit(Commit(quarantined={second.id: "why"}))
+    second.append([skipped()])
+    with pytest.raises(KeysTaken):
+        await store.commit(replace(batch((second, 1)), released=[second.id], keys=[(second.id, PAYMENT)]))
+    assert [each.saga_id for each in await store.quarantined()] == [second.id]
+
+
 async def test_what_is_held_for_a_saga_follows_it_to_its_new_version(store: AnyStore) -> None:
     saga = started()
     await store.commit(new(saga))

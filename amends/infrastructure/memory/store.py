@@ -104,9 +104,10 @@ class MemoryStore:
 
     async def commit(self, commit: Commit) -> frozenset[UUID]:
         events = [event for aggregate in commit.aggregates for event in aggregate.collect_events()]
-        await self.release(commit.released)
-        conflicts = frozenset(row.saga_id for row in commit.rows if self._is_conflict(row))
+        lost = (row.saga_id for row in commit.rows if self._is_conflict(row, commit.released))
+        conflicts = frozenset(lost)
         self._learn([claim for claim in commit.keys if claim[0] not in conflicts])
+        await self.release(commit.released)
         for row in commit.rows:
             if row.saga_id not in conflicts:
                 self._save(replace(row, key=storable(row.key)))
@@ -334,9 +335,11 @@ class MemoryStore:
         if row.wake_up is not None:
             self._timed[saga_id] = saga
 
-    def _is_conflict(self, row: SagaRow) -> bool:
+    def _is_conflict(self, row: SagaRow, released: Collection[UUID]) -> bool:
         saga = self._sagas.get(row.saga_id)
-        return saga is not None and (saga.row.version != row.expected or saga.error is not None)
+        if saga is None:
+            return False
+        return saga.row.version != row.expected or (saga.error is not None and row.saga_id not in released)
 
     def _quarantine(self, saga_id: UUID, error: str, held: Sequence[Held]) -> None:
         saga = self._sagas.get(saga_id)
