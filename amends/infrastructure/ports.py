@@ -26,7 +26,7 @@ class Incoming:
 
     `subject` is the full subject, namespace included. `received` is when the broker stored it, `sequence` where.
     `token` is the adapter's own handle for the acknowledgement. `held` says why it waited in the store, where it
-    comes from there.
+    comes from there, and `held_for` for which saga, where that was known.
     """
 
     subject: str
@@ -38,6 +38,7 @@ class Incoming:
     consumer: str = ""
     token: Any = field(default=None, compare=False, repr=False)
     held: str = field(default="", compare=False)
+    held_for: UUID | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

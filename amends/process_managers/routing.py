@@ -40,6 +40,9 @@ from amends.process_managers.registry import Registry
 
 START: Final = "start-"
 REPLIES: Final = "saga-"
+VERSION: Final = "version"
+"""Why a message is held for a worker with another version."""
+
 _LONGEST: Final = 1e9  # seconds, some thirty years
 _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -83,6 +86,9 @@ def route(
     Which consumer delivered it tells whether a message starts a saga or is for one, and of which type. It answers
     a command of that type where its headers say so; else it is an event, if the type listens to its subject. Where
     the headers must tell whose event it is, and name another type, that type handles it.
+
+    Who heard an event first may have held it for a saga of a version that does not listen to it; that one passes over
+    it.
     """
     if message.consumer.startswith(START):
         return _start(message, registry, namespace, saga_of(message))
@@ -93,6 +99,9 @@ def route(
     heard = registry.hears(saga, subject)
     if heard is not None and (heard[1].key or heard[1].header or named in ("", saga)):
         return _event(message, saga, namespace, *heard)
+    if heard is None and message.held == VERSION and message.held_for is not None:
+        arrival = Arrival(message_id(message), subject, message.body, _trace(message))
+        return Routed(message, arrival.message_id, saga, message.held_for, arrival)
     if heard is None and not registry.asks(saga, subject):
         return Unheard(message, message_id(message), saga, subject)
     astray(message, saga, known_types)

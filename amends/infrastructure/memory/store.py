@@ -392,6 +392,7 @@ def _as_stored(held: Held) -> Held:
         message.sequence,
         consumer=message.consumer,
         held=held.why,
+        held_for=held.saga_id,
     )
     return replace(
         held,

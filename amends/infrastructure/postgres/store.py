@@ -276,7 +276,10 @@ def _held(
     subject: str, headers: str, body: bytes, received: datetime, sequence: int, consumer: str, *rest: Any
 ) -> Held:
     message_id, saga_id, saga, definition, why, error, key_name, key_value, until = rest
-    message = Incoming(subject, json.loads(headers), body, received, sequence, consumer=consumer, held=why)
+    given = json.loads(headers)
+    message = Incoming(
+        subject, given, body, received, sequence, consumer=consumer, held=why, held_for=saga_id
+    )
     sought = None if key_name is None else LearntKey(saga, key_name, key_value)
     return Held(message, message_id, saga_id, saga, definition, why, error, sought, until)
 
