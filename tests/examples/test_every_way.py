@@ -74,8 +74,8 @@ def test_its_drawing_fits_a_terminal_of_110_columns(saga: type[Saga[Any] | Proce
     assert max(map(len, plain(drawing(design_of(saga), 110)).splitlines())) <= 110
 
 
-@pytest.mark.parametrize("saga", SAGAS)
-def test_its_page_tells_every_step_and_where_it_can_fail(saga: type[Saga[Any]]) -> None:
+@pytest.mark.parametrize("saga", [*SAGAS, OrderChoreographed, TravelChoreographed])
+def test_its_page_tells_every_step_and_where_it_can_fail(saga: type[Saga[Any] | Choreography]) -> None:
     design = outline(saga.definition.shape())
     text = page(design)
     assert all(step.name in text for step in saga.definition.steps)

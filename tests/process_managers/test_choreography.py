@@ -12,6 +12,7 @@ from amends.domain.history import verify
 from amends.infrastructure.ports import Incoming
 from amends.participant import Participant, Rejected, Tx
 from amends.participant.consumers import ACK_WAIT, consumers_of
+from amends.testing.processes import Calm, Chooser, Move
 from amends.testing.services import ServiceDatabase
 from amends.testing.stepper import Stepper
 from tests.domain.chains import (
@@ -29,6 +30,7 @@ from tests.domain.chains import (
 from tests.participant.rooms import note
 
 SECOND = timedelta(seconds=1)
+TRIPS = ("t1", "carless2", "t3", "carless4")
 LATE = MINUTE + 5 * SECOND
 
 
@@ -71,9 +73,10 @@ def vendors() -> list[Participant]:
 class Road:
     """The vendors and the observer, as programs that can be killed, and what each vendor did for a trip."""
 
-    def __init__(self) -> None:
-        self.stepper = Stepper()
+    def __init__(self, chooser: Chooser | None = None) -> None:
+        self.stepper = Stepper(chooser=chooser)
         self.vendors = {each.name: each for each in vendors()}
+        self.programs = [*self.vendors, "observer"]
         self.databases = {name: ServiceDatabase(self.stepper.clock) for name in self.vendors}
         for name in self.vendors:
             self.start(name)
@@ -91,7 +94,7 @@ class Road:
 
     def open(self, program: str) -> None:
         """Start the program unless it runs."""
-        if program in self.stepper.processes:
+        if program in self.stepper.processes and self.stepper.processes[program].alive:
             return
         if program == "observer":
             self.observe()
@@ -116,6 +119,15 @@ class Road:
 
     def events(self) -> list[str]:
         return [subject(each) for each in self.stepper.published("events")]
+
+    def is_whole_or_nothing(self, trip_id: str) -> None:
+        """All that was booked stays, or nothing does, and the observer knows which."""
+        effects = self.effects(trip_id)
+        if self.status(trip_id) == "completed":
+            assert effects == {"flights": ["book"], "hotels": ["book"], "cars": ["book"]}
+        else:
+            assert self.status(trip_id) == "compensated"
+            assert all(each in ([], ["book", "cancel"]) for each in effects.values()), effects
 
     def status(self, trip_id: str = "t1") -> str:
         [row] = self.stepper.complete(self.stepper.store.saga_rows(saga_id=self.stepper.id("trip", trip_id)))
@@ -256,27 +268,57 @@ def test_events_that_the_broker_lost_are_told_again_and_the_chain_goes_on(road: 
 @pytest.mark.parametrize("seed", range(12))
 def test_whatever_dies_and_when_every_trip_is_booked_whole_or_not_at_all(road: Road, seed: int) -> None:
     chance = Random(seed)
-    trips = [f"{chance.choice(('t', 'carless'))}{number}" for number in range(4)]
-    programs = [*road.vendors, "observer"]
-    for trip in trips:
+    for trip in TRIPS:
         road.begin(trip)
         for _ in range(3):
-            victim = chance.choice(programs)
+            victim = chance.choice(road.programs)
             if victim in road.stepper.processes:
                 road.stepper.kill(victim)
             road.stepper.advance(SECOND * chance.choice((1, 20, 70)))
             if chance.random() < 0.7:
                 road.open(victim)
-    for program in programs:
+    for program in road.programs:
         road.open(program)
     road.stepper.advance(5 * MINUTE)
-    for trip in trips:
-        effects = road.effects(trip)
-        if road.status(trip) == "completed":
-            assert effects == {"flights": ["book"], "hotels": ["book"], "cars": ["book"]}
-        else:
-            assert road.status(trip) == "compensated"
-            assert all(each in ([], ["book", "cancel"]) for each in effects.values()), effects
+    for trip in TRIPS:
+        road.is_whole_or_nothing(trip)
+
+
+class Deadly(Calm):
+    """Any call to the outside world may be the last one, as long as it is told so."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = Random(seed)
+        self.strikes = True
+        self.deaths = 0
+
+    def at(self, program: str, label: str) -> Move:
+        dies = self.strikes and self.chance.random() < 0.02
+        self.deaths += dies
+        return Move.DIE if dies else Move.PASS
+
+
+@pytest.mark.semantics("choreography-promises", "choreography-straggler")
+@pytest.mark.parametrize("seed", range(12))
+def test_wherever_programs_die_every_trip_is_booked_whole_or_not_at_all(seed: int) -> None:
+    deadly = Deadly(seed)
+    deadly.strikes = False
+    road = Road(deadly)
+    deadly.strikes = True
+    for trip in TRIPS:
+        road.begin(trip)
+        for _ in range(10):
+            road.stepper.advance(SECOND * deadly.chance.choice((1, 8, 40)))
+            for program in road.programs:
+                road.open(program)
+    deadly.strikes = False
+    for program in road.programs:
+        road.open(program)
+    road.stepper.advance(5 * MINUTE)
+    for trip in TRIPS:
+        road.is_whole_or_nothing(trip)
+    assert deadly.deaths > len(TRIPS), "or nothing was tried"
+    road.stepper.close()
 
 
 def test_an_event_that_comes_before_the_start_is_kept(road: Road) -> None:
