@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from typer.testing import CliRunner, Result
 
 from amends.cli.app import app
 from amends.examples.order import Order
+from amends.examples.order.messages import InventoryReserved, OrderPlaced
+from amends.examples.order_handlers import OrderHandlers
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import PostgresStore
+from tests.domain.manager_play import Told
+from tests.infrastructure.store_data import batch
 
 ORDER = "amends.examples.order:Order"
 
@@ -78,6 +83,29 @@ async def test_a_recorded_design_is_drawn_without_its_code(
     assert "expected a saga type that was run here before (order@1), got order@9" in " ".join(
         unknown.stderr.split()
     )
+
+
+async def test_a_recorded_process_manager_is_drawn_by_what_its_handlers_did(
+    servers: Servers, database: str, namespace: str
+) -> None:
+    placed = OrderPlaced(order_id="o1", customer="c", sku="s", quantity=1, total=Decimal(1), country="CH")
+    told = Told(OrderHandlers, placed)
+    told.succeed("inventory.reserve", InventoryReserved(order_id="o1"))
+    where = {
+        "AMENDS_DATABASE_URL": database,
+        "AMENDS_NATS_URL": servers.nats_url,
+        "AMENDS_NAMESPACE": namespace,
+    }
+    async with PostgresStore.open(database, namespace) as store:
+        await store.register([OrderHandlers.definition.shape()])
+        unknown = await _outside_the_loop("order-handlers@1", **where)
+        assert "there is no history of this version here yet" in " ".join(unknown.stdout.split())
+        await store.commit(batch((told.aggregate, 0)))
+    shown = await _outside_the_loop("order-handlers@1", "--json", **where)
+    assert shown.exit_code == 0, shown.stderr
+    handlers = {each["handler"]: each for each in json.loads(shown.stdout)[0]["handlers"]}
+    assert handlers["reserved"]["sends"][0]["undo"] == "payments.refund"
+    assert "╭─ reserved ─" in (await _outside_the_loop("order-handlers@1", **where)).stdout
 
 
 async def _outside_the_loop(*arguments: str, **environment: str) -> Result:

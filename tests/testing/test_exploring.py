@@ -98,6 +98,14 @@ def test_twelve_steps_in_three_branches_have_few_enough_states_to_be_explored_in
     assert found.moves < 25_000
 
 
+def test_a_long_exploration_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    found = explore(branches(2, 2), progress=lambda explored, waiting: told.append((explored, waiting)))
+    assert len(told) > 3
+    assert [explored for explored, _ in told] == sorted(explored for explored, _ in told)
+    assert told[-1] == (found.states, 0)
+
+
 def test_states_that_differ_in_a_reply_are_told_apart_where_a_function_looks_at_it() -> None:
     class Seated(Event, subject="seats.seated"):
         window: bool

@@ -33,11 +33,11 @@ class PostgresJobs:
         return bool(made)
 
     async def find(self, job: str) -> Job | None:
-        rows = await self._run("find_job", {"job": job})
+        rows = await self._run("jobs", {"job": job, "limit": 1})
         return Job(*rows[0]) if rows else None
 
     async def latest(self, limit: int) -> Sequence[Job]:
-        return [Job(*row) for row in await self._run("latest_jobs", {"limit": limit})]
+        return [Job(*row) for row in await self._run("jobs", {"job": None, "limit": limit})]
 
     async def items(
         self, job: str, *, after: int = 0, open_only: bool = False, limit: int = 500
