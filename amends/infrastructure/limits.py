@@ -144,11 +144,11 @@ class Limits(Protocol):
         """What has limits now."""
         ...
 
-    async def release(self, participant: str, at_most: int) -> Releases:
+    async def release(self, participant: str, at_most: int, *, own: bool = False) -> Releases:
         """Let held commands of the participant leave, as its limits allow: what goes back first, then the oldest.
 
-        Each stays marked for `LEASE`; a commit that says that it is out must come in that time, or it is released
-        once more.
+        `own`: who asks has limits for it, so that they stand however long ago somebody told so. Each command stays
+        marked for `LEASE`; a commit that says that it is out must come in that time, or it is released once more.
         """
         ...
 
@@ -160,8 +160,11 @@ class Limits(Protocol):
         """
         ...
 
-    async def open(self, saga: str, at_most: int) -> Opened:
-        """Reserve slots of this type for starts that wait, oldest first. They wait on until a commit has them."""
+    async def open(self, saga: str, at_most: int, *, own: bool = False) -> Opened:
+        """Reserve slots of this type for starts that wait, oldest first. They wait on until a commit has them.
+
+        `own` as for `release`.
+        """
         ...
 
     async def status(self) -> LimitStatus:

@@ -59,7 +59,8 @@ class Releasing:
             await self._release(participant)
 
     async def _release(self, participant: str) -> None:
-        releases = await self._store.release(participant, self._at_most)
+        own = any(limit.participant == participant for limit in self._limits)
+        releases = await self._store.release(participant, self._at_most, own=own)
         self._again.pop(participant, None)
         if releases.again is not None:
             self._again[participant] = releases.again

@@ -28,6 +28,7 @@ class Starting:
         self._inbox = inbox
         self._deciding = deciding
         self._types = frozenset(registry.types)
+        self._limited = frozenset(registry.limits)
         self._pausable = frozenset(saga for saga in registry.types if not registry.manages(saga))
         self._at_most = at_most
 
@@ -51,7 +52,7 @@ class Starting:
             await self._open(saga)
 
     async def _open(self, saga: str) -> None:
-        opened = await self._store.limits.open(saga, self._at_most)
+        opened = await self._store.limits.open(saga, self._at_most, own=saga in self._limited)
         if opened.starts:
             await self._deciding.handle(opened.starts, (), NO_MOMENT)
         if opened.has_room:

@@ -112,7 +112,7 @@ async def test_a_rejection_does_not_count_against_the_service(system: System) ->
 
 
 async def test_a_worker_that_dies_between_hold_and_release_loses_and_doubles_nothing(system: System) -> None:
-    async def release(*_: Any) -> None:
+    async def release(*_: Any, **__: Any) -> None:
         raise Died
 
     limits = Instead(system.store.limits, release=release)
@@ -128,8 +128,8 @@ async def test_a_worker_that_dies_between_hold_and_release_loses_and_doubles_not
 async def test_a_worker_that_dies_between_release_and_its_record_loses_and_doubles_nothing(
     system: System,
 ) -> None:
-    async def release(*args: Any) -> None:
-        await system.store.limits.release(*args)
+    async def release(*args: Any, **options: Any) -> None:
+        await system.store.limits.release(*args, **options)
         raise Died
 
     limits = Instead(system.store.limits, release=release)

@@ -40,4 +40,5 @@ def main() -> None:
     sys.exit(0 if result.balances else 1)
 
 
-main()
+if __name__ == "__main__":
+    main()

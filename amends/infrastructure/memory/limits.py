@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -99,12 +99,12 @@ class MemoryLimits:
             frozenset(each.saga for each in self._all_held() if each.why == WAITS),
         )
 
-    async def release(self, participant: str, at_most: int) -> Releases:
+    async def release(self, participant: str, at_most: int, *, own: bool = False) -> Releases:
         known = self._participants.get(participant)
         if known is None:
             return Releases()
         now = self._clock.now()
-        limit = known.limit if self._stands(known) else Limit(participant)
+        limit = known.limit if own or self._stands(known) else Limit(participant)
         gate = known.gate.heard(limit.breaker, self._take_ended(participant), now)
         held = self._held(participant, now)
         room = gate.room(limit, self._out(participant, gate, now), now)
@@ -132,10 +132,10 @@ class MemoryLimits:
             full |= {saga} if room[saga] <= 0 else set()
         return Reserved(frozenset(granted), frozenset(full))
 
-    async def open(self, saga: str, at_most: int) -> Opened:
+    async def open(self, saga: str, at_most: int, *, own: bool = False) -> Opened:
         now = self._clock.now()
         known = self._types.get(saga)
-        free = max(0, self._free(saga)) if known and self._stands(known) else at_most + 1
+        free = max(0, self._free(saga)) if known and (own or self._stands(known)) else at_most + 1
         waiting = [
             each
             for each in self._waiting(saga)
@@ -159,6 +159,11 @@ class MemoryLimits:
             ],
         )
 
+    @property
+    def next_release(self) -> datetime | None:
+        """When something may leave or start that is held or waits, as far as nothing else must happen before."""
+        return min(self._moments(self._clock.now()), default=None)
+
     def save(self, sagas: Iterable[LimitedSaga]) -> None:
         """What a commit leaves of the limited commands of these sagas."""
         for saga in sagas:
@@ -179,6 +184,17 @@ class MemoryLimits:
             self._slots.pop(slot.saga_id, None)
             if slot.busy:
                 self._slots[slot.saga_id] = _Slot(slot.saga)
+
+    def _moments(self, now: datetime) -> Iterator[datetime]:
+        for name, known in self._participants.items():
+            if self._held(name, now):
+                room = known.gate.room(known.limit, self._out(name, known.gate, now), now)
+                has_ended = any(each.failed is not None for _, each in self._of(name))
+                again = known.gate.again(known.limit, now)
+                yield from [now] if room != 0 or has_ended else [again] if again else []
+        yield from (each.expires for each in self._commands.values() if not each.recorded and each.expires)
+        yield from (slot.until for slot in self._slots.values() if slot.until)
+        yield from (now for saga in self._types if self._waiting(saga) and self._free(saga) > 0)
 
     def _waiting(self, saga: str) -> list[Held]:
         return [each for each in self._all_held() if each.saga == saga and each.why == WAITS]

@@ -54,14 +54,14 @@ class PostgresLimits:
     async def in_force(self) -> InForce:
         return await self._patience.run(self._in_force)
 
-    async def release(self, participant: str, at_most: int) -> Releases:
-        return await self._patience.run(self._release, participant, at_most)
+    async def release(self, participant: str, at_most: int, *, own: bool = False) -> Releases:
+        return await self._patience.run(self._release, participant, at_most, own)
 
     async def reserve(self, starts: Mapping[UUID, str]) -> Reserved:
         return await self._patience.run(self._reserve, starts)
 
-    async def open(self, saga: str, at_most: int) -> Opened:
-        return await self._patience.run(self._open, saga, at_most)
+    async def open(self, saga: str, at_most: int, *, own: bool = False) -> Opened:
+        return await self._patience.run(self._open, saga, at_most, own)
 
     async def status(self) -> LimitStatus:
         return await self._patience.run(self._status)
@@ -90,19 +90,18 @@ class PostgresLimits:
             frozenset(name for kind, name, _ in rows if kind == "waiting"),
         )
 
-    def _release(self, participant: str, at_most: int) -> Releases:
+    def _release(self, participant: str, at_most: int, own: bool) -> Releases:
         arguments = {"participant": participant, "in_force": IN_FORCE}
         with self._datastore.get_connection() as connection, connection.transaction():
             locked = self._execute(connection, "lock_gate", arguments)
-            return self._pass(connection, participant, locked[0], at_most) if locked else Releases()
+            if not locked:
+                return Releases()
+            [(rules, stored, stands)] = locked
+            limit = _LIMIT.validate_python(rules) if own or stands else Limit(participant)
+            return self._pass(connection, limit, _GATE.validate_python(stored), at_most)
 
-    def _pass(
-        self, connection: Connection[Any], participant: str, row: tuple[Any, Any, bool], at_most: int
-    ) -> Releases:
-        rules, stored, stands = row
-        limit = _LIMIT.validate_python(rules) if stands else Limit(participant)
-        before = _GATE.validate_python(stored)
-        named = {"participant": participant}
+    def _pass(self, connection: Connection[Any], limit: Limit, before: Gate, at_most: int) -> Releases:
+        named = {"participant": limit.participant}
         [(now, released, failed)] = self._execute(connection, "take_ended", named)
         gate = before.heard(limit.breaker, map(Ended, released, failed), now)
         counting = {**named, "since": gate.since, "now": now, "grace": GRACE}
@@ -132,11 +131,11 @@ class PostgresLimits:
             frozenset(saga for _, saga, _, full in rows if full),
         )
 
-    def _open(self, saga: str, at_most: int) -> Opened:
+    def _open(self, saga: str, at_most: int, own: bool) -> Opened:
         with self._datastore.get_connection() as connection, connection.transaction():
             locked = self._execute(connection, "lock_types", {"sagas": [saga], "in_force": IN_FORCE})
             [(taken,)] = self._execute(connection, "count_taken", {"saga": saga})
-            limits = [at_once for _, at_once, stands in locked if stands]
+            limits = [at_once for _, at_once, stands in locked if own or stands]
             free = max(0, limits[0] - taken) if limits else at_most + 1
             arguments = {"saga": saga, "room": min(free, at_most), "limit": at_most, "lease": LEASE}
             rows = self._execute(connection, "open_starts", arguments)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from amends.domain.handlers.definition import AnyDefinition
+from amends.domain.limits import Limit
 from amends.infrastructure.chance import Dice
 from amends.testing.services import ServiceDatabase
 from amends.testing.simulation.defects import defective
@@ -29,6 +30,7 @@ class Crew:
         services: Services,
         database: ServiceDatabase,
         abroad: ForeignServices,
+        limits: Sequence[Limit],
     ) -> None:
         self._stepper = stepper
         self._definitions = definitions
@@ -37,6 +39,7 @@ class Crew:
         self._services = services
         self._database = database
         self._abroad = abroad
+        self._limits = limits
         self._names = [
             *(f"worker-{number}" for number in range(1, self._dice.randint(1, 3) + 1)),
             *(f"services-{number}" for number in range(1, self._dice.randint(1, 2) + 1)),
@@ -70,7 +73,8 @@ class Crew:
     def _start(self, name: str) -> None:
         if name.startswith("worker"):
             held = [defective(each, self._chance) for each in self._held()]
-            self._stepper.worker(name, held, batch_size=self._dice.choice((1, 5, 200)))
+            size = self._dice.choice((1, 5, 200))
+            self._stepper.worker(name, held, batch_size=size, limits=self._limits)
         elif name.startswith("services"):
             self._stepper.participant(name, self._services, self._database)
         else:

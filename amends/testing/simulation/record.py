@@ -59,7 +59,7 @@ class Record:
         assert self.state is not None
         if self.state.status.final:
             return True
-        waits = self.ledger.parked and not self.stopped and not self.ledger.suspended
+        waits = self.ledger.parked and not (self.stopped or self.ledger.suspended or self.ledger.held)
         return waits and self.state.wake_up is None
 
     @property

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
-from amends.domain.handlers.definition import AnyDefinition
 from amends.infrastructure.chance import Dice
 from amends.infrastructure.ports import Outgoing
 from amends.process_managers.registry import Registry
@@ -15,6 +14,7 @@ from amends.testing.services import ServiceDatabase
 from amends.testing.simulation.crew import Crew
 from amends.testing.simulation.faults import EVERY, Chance, Fault, Trouble
 from amends.testing.simulation.foreign import ForeignServices
+from amends.testing.simulation.limits import limited
 from amends.testing.simulation.people import People
 from amends.testing.simulation.ports import WatchedBroker, WatchedStore
 from amends.testing.simulation.scenarios import draw
@@ -84,7 +84,8 @@ class Simulation:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.dice = Dice(plan.seed)
-        self.definitions: Sequence[AnyDefinition] = draw(self.dice, plan.package, plan.scenarios)
+        drawn = draw(self.dice, plan.package, plan.scenarios)
+        self.definitions, self.limits = limited(Dice(f"{plan.seed} limits"), drawn)
         self.chance = Chance(self.dice, Trouble.drawn(self.dice, plan.faults))
         self.registry = Registry(self.definitions)
         self.watch = Watch(self.registry, "sim")
@@ -104,7 +105,9 @@ class Simulation:
         self.abroad = ForeignServices(self.definitions, "sim", self.chance, self._publish_later)
         self.watch.has_done = self.abroad.has_done
         services = Services(self.definitions, self.chance, self.watch.action)
-        self.crew = Crew(self.stepper, self.definitions, self.chance, services, self.database, self.abroad)
+        self.crew = Crew(
+            self.stepper, self.definitions, self.chance, services, self.database, self.abroad, self.limits
+        )
         self._still_since = timedelta(0)
         truth = Truth(self.database.tables.keys.get, self.abroad.has_done, self._is_quiet)
         self.people = People(
@@ -171,7 +174,7 @@ class Simulation:
 
     def _moments(self) -> list[timedelta]:
         """When something will happen, or should have."""
-        waking = (self.broker.next_redelivery(), self.store.next_wake_up)
+        waking = (self.broker.next_redelivery(), self.store.next_wake_up, self.store.limits.next_release)
         moments = [moment - EPOCH for moment in waking if moment is not None]
         moments += [
             *self.crew.restarts.values(),

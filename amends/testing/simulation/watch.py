@@ -48,6 +48,7 @@ class Watch:
         self.events: Counter[str] = Counter()
         """How many events of each type were recorded."""
         self._commands: dict[str, tuple[UUID, e.CommandRecorded]] = {}
+        self._held: dict[tuple[UUID, str, Direction, int, int], e.CommandRecorded] = {}
         self._actions: dict[str, str] = {}
         self._answers: dict[str, str] = {}
         self._unhandled: dict[UUID, dict[str, datetime]] = {}
@@ -81,8 +82,14 @@ class Watch:
 
     def _note(self, saga_id: UUID, event: e.SagaEvent) -> None:
         self._unhandled.get(saga_id, {}).pop(event.cause, None)
-        if isinstance(event, e.CommandRecorded):
-            self._commands[str(event.command_id)] = (saga_id, event)
+        if isinstance(event, e.CommandReleased):
+            held = self._held.pop(_place(saga_id, event))
+            self._commands[str(held.command_id)] = (saga_id, held)
+        elif isinstance(event, e.CommandRecorded):
+            if event.held:
+                self._held[_place(saga_id, event)] = event
+            else:
+                self._commands[str(event.command_id)] = (saga_id, event)
             if event.direction is Direction.FORWARD:
                 self._actions[str(event.key)] = event.subject
 
@@ -233,3 +240,7 @@ class Watch:
             excepted = known.passed_over or known.by_hand
             if record.ledger.status == "compensated" and step.compensation and done and not excepted:
                 yield f"4: compensated, and {step.name} is still done abroad"
+
+
+def _place(saga_id: UUID, event: e.OfCommand) -> tuple[UUID, str, Direction, int, int]:
+    return saga_id, event.step, event.direction, event.round, event.attempt
