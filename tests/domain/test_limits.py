@@ -21,6 +21,7 @@ def types(events: object) -> list[str]:
     return [event.type for event in events]
 
 
+@pytest.mark.semantics("held")
 def test_a_held_command_s_attempt_clock_starts_when_it_is_released() -> None:
     play = Play(limited=INVENTORY)
     assert play.commands[0].held
@@ -33,6 +34,7 @@ def test_a_held_command_s_attempt_clock_starts_when_it_is_released() -> None:
     assert play.count(e.CommandTimedOut) == 1
 
 
+@pytest.mark.semantics("held")
 def test_a_held_command_s_expiry_starts_when_it_is_released() -> None:
     play = Play(limited=INVENTORY)
     play.now += SECOND * 60
@@ -41,6 +43,7 @@ def test_a_held_command_s_expiry_starts_when_it_is_released() -> None:
     assert (attempt.sent, attempt.expires) == (play.now, play.now + SECOND * 10)
 
 
+@pytest.mark.semantics("held")
 def test_the_key_of_a_held_command_is_opened_by_its_release() -> None:
     play = Play(limited=INVENTORY)
     play.now += timedelta(minutes=50)
@@ -48,6 +51,7 @@ def test_the_key_of_a_held_command_is_opened_by_its_release() -> None:
     assert play.state.step("reserve").forward.rounds[0].opened == play.now
 
 
+@pytest.mark.semantics("held")
 def test_the_release_is_durable() -> None:
     play = Play(limited=INVENTORY)
     play.admit("reserve")
@@ -69,6 +73,7 @@ def test_services_without_limits_are_asked_at_once() -> None:
     assert play.state.step("charge").forward.in_flight is not None
 
 
+@pytest.mark.semantics("withdrawn")
 def test_a_recorded_command_counts_as_sent() -> None:
     play = Play(limited=INVENTORY)
     play.admit("reserve")
@@ -76,6 +81,7 @@ def test_a_recorded_command_counts_as_sent() -> None:
     assert play.sent == ["reserve", "undo reserve"]
 
 
+@pytest.mark.semantics("withdrawn")
 def test_the_transaction_that_gives_a_step_up_withdraws_it_unreleased() -> None:
     play = Play(limited=INVENTORY)
     given_up = types(play.cancel())
@@ -153,6 +159,7 @@ def test_nothing_is_released_while_suspended_and_what_is_held_leaves_after_resum
     assert types(play.admit("reserve")) == ["command.released"]
 
 
+@pytest.mark.semantics("withdrawn")
 def test_abandon_withdraws_what_is_held_and_lists_every_unresolved_key() -> None:
     play = Play(limited=("payments",))
     play.succeed("reserve")
@@ -174,6 +181,7 @@ def test_abandon_lists_the_key_of_which_an_earlier_attempt_left() -> None:
     assert [key.step for key in failed.unresolved] == ["reserve"]
 
 
+@pytest.mark.semantics("withdrawn")
 def test_a_step_that_is_skipped_while_it_is_held_did_not_happen() -> None:
     play = Play(limited=INVENTORY)
     play.give(Skip("skip-1", "not needed", step="reserve"))
@@ -213,6 +221,7 @@ def test_a_held_command_cannot_be_hurried_and_the_refusal_says_what_holds_it() -
         play.give(Reschedule("r2", "now", "reserve", play.now))
 
 
+@pytest.mark.semantics("slots")
 def test_parked_and_suspended_sagas_and_those_that_ended_hold_no_slot() -> None:
     play = Play()
     busy = [play.state.busy]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amends import Settings
 from amends.examples.flash_sale.saga import INVENTORY
 from amends.examples.flash_sale.sale import sale
@@ -10,6 +12,7 @@ from amends.infrastructure.embedded import Servers
 ORDERS, STOCK = 300, 200
 
 
+@pytest.mark.semantics("drains")
 async def test_a_sale_drains_without_a_retry_storm_and_nothing_is_lost_or_doubled(
     servers: Servers, namespace: str
 ) -> None:

@@ -323,6 +323,7 @@ async def test_suspended_and_parked_sagas_leave_their_slot_and_take_it_back(stor
     assert not (await store.limits.reserve({started("o3").id: "order"})).sagas
 
 
+@pytest.mark.semantics("slots")
 async def test_quarantined_sagas_hold_no_slot(store: AnyStore) -> None:
     await store.limits.declare([], {"order": 1}, anew=True)
     one, two = await runs(store, started("o1")), started("o2")

@@ -27,6 +27,7 @@ def asked(system: System, what: str) -> int:
     return sum(each.startswith(f"{what} ") for each in system.services.asked)
 
 
+@pytest.mark.semantics("participant-limit")
 async def test_no_more_commands_are_outstanding_than_the_limit(system: System) -> None:
     await limited(system, TWO)
     system.services.says["reserve"] = None
@@ -48,6 +49,7 @@ async def test_all_sagas_drain_and_nothing_is_lost_or_doubled(system: System) ->
     await system.nothing_is_left()
 
 
+@pytest.mark.semantics("participant-limit")
 async def test_no_more_commands_leave_in_a_second_than_the_limit(system: System) -> None:
     await limited(system, Limit("inventory", per_second=3))
     await system.place(*(f"o{n}" for n in range(10)))
@@ -78,6 +80,7 @@ def wire_time(system: System, seconds: int) -> str:
     return (system.clock.now() + SECOND * seconds).isoformat().replace("+00:00", "Z")
 
 
+@pytest.mark.semantics("circuit-breaker")
 async def test_the_circuit_breaker_leaves_a_failing_service_alone_and_probes_before_it_closes(
     system: System,
 ) -> None:
@@ -94,6 +97,7 @@ async def test_the_circuit_breaker_leaves_a_failing_service_alone_and_probes_bef
     assert await system.statuses() == {"completed"}
 
 
+@pytest.mark.semantics("circuit-breaker")
 async def test_the_circuit_breaker_counts_timeouts(system: System) -> None:
     breaker = Breaker(outcomes=2, pause=SECOND * 600)
     await limited(system, Limit("inventory", outstanding=2, breaker=breaker))
@@ -150,6 +154,7 @@ class Sharing(Instead):
         self.limits = limits
 
 
+@pytest.mark.semantics("participant-limit")
 async def test_several_workers_count_together(system: System) -> None:
     for name in ("one", "two", "three"):
         await limited(system, TWO, name=name)

@@ -34,6 +34,7 @@ async def place(system: System, count: int) -> None:
     await system.place(*(f"o{n}" for n in range(count)))
 
 
+@pytest.mark.semantics("type-limit")
 async def test_no_more_sagas_of_a_type_run_at_once_than_its_limit(system: System) -> None:
     await limited(system)
     system.services.says["reserve"] = None
@@ -43,6 +44,7 @@ async def test_no_more_sagas_of_a_type_run_at_once_than_its_limit(system: System
     assert await standing(system) == TypeStatus("order", 2, 2, 7)
 
 
+@pytest.mark.semantics("type-limit")
 async def test_at_the_limit_starts_are_not_pulled(system: System) -> None:
     await limited(system)
     system.services.says["reserve"] = None
@@ -92,6 +94,7 @@ async def test_the_count_is_right_across_several_workers_and_after_crashes(syste
     assert len(await system.store.saga_rows()) == 9
 
 
+@pytest.mark.semantics("slots")
 async def test_parked_sagas_hold_no_slot(system: System) -> None:
     await limited(system)
     system.services.says["notify"] = None
@@ -101,6 +104,7 @@ async def test_parked_sagas_hold_no_slot(system: System) -> None:
     assert (await standing(system)).busy == 0
 
 
+@pytest.mark.semantics("slots")
 async def test_suspended_sagas_hold_no_slot_and_take_it_back(system: System) -> None:
     await limited(system)
     system.services.says["reserve"] = None
