@@ -229,6 +229,15 @@ class StepState(Value):
             return True
         return self.compensation.succeeded if self.compensation.rounds else not self.may_have_happened
 
+    @property
+    def lines(self) -> tuple[tuple[Direction, Line], ...]:
+        """What was asked in each direction."""
+        return (
+            (Direction.FORWARD, self.forward),
+            (Direction.COMPENSATE, self.compensation),
+            (Direction.CLOSE, self.close),
+        )
+
     def line(self, direction: Direction) -> Line:
         """What was asked in this direction."""
         match direction:
@@ -295,8 +304,8 @@ class SagaState(Value):
     def find(self, command_id: UUID) -> CommandRef | None:
         """The attempt that has this command id, latest first."""
         for step in self.steps.values():
-            for direction in Direction:
-                for round_ in reversed(step.line(direction).rounds):
+            for direction, line in step.lines:
+                for round_ in reversed(line.rounds):
                     for attempt in reversed(round_.attempts):
                         if attempt.command_id == command_id:
                             return CommandRef(step, direction, round_, attempt)

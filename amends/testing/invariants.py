@@ -244,8 +244,8 @@ def _of_wait(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iter
 
 
 def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
-    pivot = _pivot(definition)
-    if not isinstance(event, e.CompensationStarted) or pivot is None:
+    pivot = _pivot(definition) if isinstance(event, e.CompensationStarted) else None
+    if pivot is None:
         return
     if ledger.step(pivot).done:
         yield f"5: it turns back after the pivot {pivot} is done"

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 
 from amends.domain import events as e
 from amends.domain.decide import take_turn
+from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.handlers.definition import AnyDefinition
@@ -160,8 +161,8 @@ class Explorer:
             self.problems.append(Problem(f"{type(error).__name__}: {error}", node, move))
             return
         self._watch(turn)
-        ledger = node.ledger.fork(_steps(turn.events)) if node else Ledger()
         plan = plan_of(self._definition, turn.state)
+        ledger = node.ledger.fork(_steps(turn.events)) if node else _ledger(plan)
         for event in turn.events:
             for broken in invariants.of_event(plan, ledger, event, timed=False):
                 self.problems.append(Problem(f"invariant {broken}", node, move))
@@ -186,6 +187,14 @@ class Explorer:
                 f"got {', '.join(event.type for event in again)}"
             )
         return turn
+
+
+def _ledger(plan: Definition) -> Ledger:
+    """An empty one that knows every step, so that those that go on from it share what never changes."""
+    ledger = Ledger()
+    for step in plan.steps:
+        ledger.step(step.name)
+    return ledger
 
 
 def _steps(events: Sequence[e.SagaEvent]) -> Iterator[str]:

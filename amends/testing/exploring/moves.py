@@ -65,10 +65,15 @@ class Moves:
         """
         plan = plan_of(self._definition, state)
         known = [state.step(step.name) for step in plan.steps]
+        asked = {step.name: (direction, line) for step, direction, line in state.active()}
+        waits = {step.name: wait for step, wait in state.waits()}
         if self._one_by_one(plan, state):
-            busy = {step.name for step, _, _ in state.active()} | {step.name for step, _ in state.waits()}
-            known = [step for step in known if step.name in busy][:1] or known
-        moves = [move for step in known for move in self._of_step(plan, state, step)]
+            known = [step for step in known if step.name in asked or step.name in waits][:1] or known
+        moves = [
+            move
+            for step in known
+            for move in self._of_step(plan, state, step, asked.get(step.name), waits.get(step.name))
+        ]
         return [*moves, *self._early(plan, state), *self._of_handlers(state), *self._of_saga(plan, state)]
 
     def calling(self, state: SagaState) -> Sequence[Move]:
@@ -85,13 +90,18 @@ class Moves:
             return not any(_may_wake(plan, step) for step in state.steps.values())
         return plan is self._definition and _passed(plan, state)
 
-    def _of_step(self, plan: Definition, state: SagaState, step: StepState) -> Iterator[Move]:
-        for known, direction, line in state.active():
-            if known is step:
-                yield from self._of_line(plan, state, step, direction, line)
-        for known, wait in state.waits():
-            if known is step:
-                yield from self._of_wait(state, step, wait)
+    def _of_step(
+        self,
+        plan: Definition,
+        state: SagaState,
+        step: StepState,
+        asked: tuple[Direction, Line] | None,
+        wait: Wait | None,
+    ) -> Iterator[Move]:
+        if asked is not None:
+            yield from self._of_line(plan, state, step, *asked)
+        if wait is not None:
+            yield from self._of_wait(state, step, wait)
         if step.given_up and step.forward.open is not None:
             yield from self._definite(plan, state, step, Direction.FORWARD, step.forward)
 
