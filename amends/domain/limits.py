@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -21,6 +22,17 @@ def checked_limit(saga: str, limit: int | None) -> int | None:
             f"{saga!r}: expected a limit of at least 1 saga at once, got {limit}; leave it out for no limit"
         )
     return limit
+
+
+def one_for_each(limits: Iterable[Limit]) -> Sequence[Limit]:
+    """These limits. Raises `DefinitionError` where a participant has two."""
+    found: dict[str, Limit] = {}
+    for limit in limits:
+        if found.setdefault(limit.participant, limit) != limit:
+            raise DefinitionError(
+                f"expected one Limit for each participant, got two for {limit.participant!r}; put them into one"
+            )
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from amends.domain.limits import Limit
 from amends.infrastructure.limits import Limits
 from amends.process_managers.deciding import Deciding
+
+_SOON: Final = timedelta(milliseconds=20)
+"""How soon to ask again where the database's clock is behind what this worker takes it for."""
 
 
 class Releasing:
@@ -56,14 +60,15 @@ class Releasing:
         touched, self._deciding.touched = self._deciding.touched, set()
         due = {participant for participant, again in self._again.items() if again <= now}
         for participant in sorted((touched | due) & self._deciding.limits.known):
-            await self._release(participant)
+            await self._release(participant, now)
 
-    async def _release(self, participant: str) -> None:
+    async def _release(self, participant: str, now: datetime) -> None:
         own = any(limit.participant == participant for limit in self._limits)
         releases = await self._store.release(participant, self._at_most, own=own)
         self._again.pop(participant, None)
         if releases.again is not None:
-            self._again[participant] = releases.again
+            soonest = now if releases.commands else now + _SOON
+            self._again[participant] = max(releases.again, soonest)
         if releases.commands:
             self._probe("released")
             await self._deciding.admit(releases.commands)

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Self
 from amends.domain import wire
 from amends.domain.choreography.definition import Choreography
 from amends.domain.handlers.manager import ProcessManager
-from amends.domain.limits import Limit
+from amends.domain.limits import Limit, one_for_each
 from amends.domain.saga import Saga
 from amends.infrastructure.broker import streams
 from amends.infrastructure.clock import SystemClock
@@ -62,7 +62,7 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self._settings = settings
         self._deliver: Literal["new", "all"] = deliver
-        self._limits = limits
+        self._limits = one_for_each(limits)
         self._probe = probe
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()

@@ -8,7 +8,7 @@ import pytest
 
 from amends.domain.errors import DefinitionError
 from amends.domain.gate import Ended, Gate, Out
-from amends.domain.limits import Breaker, Limit
+from amends.domain.limits import Breaker, Limit, one_for_each
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -117,3 +117,9 @@ def test_a_limit_that_makes_no_sense_is_refused(values: dict[str, object], expec
 def test_a_breaker_that_makes_no_sense_is_refused(values: dict[str, object], expected: str) -> None:
     with pytest.raises(DefinitionError, match=expected):
         Breaker(**values)  # type: ignore[arg-type]
+
+
+def test_a_participant_with_two_limits_is_refused() -> None:
+    assert one_for_each([LIMIT, LIMIT]) == [LIMIT]
+    with pytest.raises(DefinitionError, match="got two for 'inventory'"):
+        one_for_each([LIMIT, Limit("inventory", outstanding=1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -556,3 +557,17 @@ def test_a_handler_that_fails_puts_its_saga_alone_into_quarantine(system: System
     [(key, error)] = [(each.key, each.error) for each in quarantined]
     assert (key, error.partition(" (")[0]) == ("", "ZeroDivisionError: too much")
     assert system.status("o2", "faulty") == "running"
+
+
+@pytest.mark.semantics("type-limit")
+def test_at_the_limit_what_starts_a_manager_is_heard_by_one_that_runs_and_else_waits(system: System) -> None:
+    system.stepper.worker("one", [replace(Fulfilment.definition, limit=1)])
+    system.says["payments.charge"] = None
+    system.tell(Ordered(order_id="o1", total=5), "first")
+    system.tell(Ordered(order_id="o2", total=5), "second")
+    system.tell(PaidAhead(order_id="o1"), "ahead")
+    assert system.types().count("event.handled") == 2
+    assert system.status("o2") == "unknown"
+    system.act(Suspend("s1", "an outage"))
+    system.later(seconds=6)
+    assert system.status("o2") == "running"
