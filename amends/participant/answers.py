@@ -58,17 +58,17 @@ class Writer:
         return Outgoing(identity, wire.event_subject(self.namespace, event), headers, answer.body, identity)
 
     def event(
-        self, cause: Incoming, row: str, key: str, told: Told, now: datetime, *, again: bool
+        self, cause: Incoming, row: str, key: str, told: Told, now: datetime, *, again: str = ""
     ) -> Outgoing:
         """The event by which a reaction goes on, or its compensation; `key` is the chain's.
 
         Its id is a function of the row that it is about, so that it is the same message however often it is told;
-        told `again` because it may be lost, it is one that the broker does not take for a repetition.
+        told `again` because of a request of this id, it is one that the broker does not take for a repetition.
         """
         identity = str(uuid5(_NAMES, f"{self.name}/{row}/{told.subject}"))
         headers = {name: plain(cause.headers[name]) for name in _TRACE if name in cause.headers}
         headers |= self._described(identity, told.subject, now) | {wire.KEY: header(key)}
-        deduplication = f"{identity}/{cause.headers[wire.CE_ID]}" if again else identity
+        deduplication = f"{identity}/{again}" if again else identity
         subject = wire.event_subject(self.namespace, told.subject)
         return Outgoing(identity, subject, headers, told.body, deduplication)
 

@@ -146,7 +146,11 @@ class Desk:
             elif answer.outcome is Outcome.FAILED:
                 self._bury(batch, request.message, "forgotten", answer.body.decode())
                 return
-        told = reaction.told(answer, work.key) if answer else None
+        try:
+            told = reaction.told(answer, work.key) if answer else None
+        except ValueError as error:  # the key is none for the type that is to be made of it
+            self._bury(batch, request.message, "untold", f"what {reaction.name} did cannot be told: {error}")
+            return
         if told is not None:
             batch.told.append((work, told))
 
@@ -189,7 +193,12 @@ class Desk:
                 replies.append(self._reply(message, known[1] if known else None, batch.answers[place], now))
         events = (
             self._writer.event(
-                work.request.message, work.request.forward_key, work.key, told, now, again=work.again
+                work.request.message,
+                work.request.forward_key,
+                work.key,
+                told,
+                now,
+                again=work.request.command_id if work.again else "",
             )
             for work, told in batch.told
         )

@@ -10,11 +10,12 @@ from urllib.parse import unquote
 from amends.domain import wire
 from amends.domain.choreography.republishing import RepublishRequested, republish_subject
 from amends.domain.correlation import LONGEST_KEY, NoKey, key_of
+from amends.infrastructure.letters import plain
 from amends.infrastructure.ports import Incoming
 from amends.participant.errors import Undecodable
 from amends.participant.handling import decode
 from amends.participant.reactions import Reaction, Reactions
-from amends.participant.requests import Request, ensure_copyable, identifier, time_of
+from amends.participant.requests import Request, ensure_copyable, time_of
 
 _NEVER_OPENED: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """When the key of a request to publish again was opened: so long ago that asking makes no row."""
@@ -41,6 +42,7 @@ def read_event(message: Incoming, namespace: str, service: str, reactions: React
     subject = message.subject.removeprefix(wire.event_subject(namespace, ""))
     if subject == republish_subject(service):
         asked = decode(RepublishRequested, message.body)
+        _ensure_storable(asked.key)
         return [
             Work(_request(message, reaction, asked.key, _NEVER_OPENED), reaction, asked.key, again=True)
             for reaction in reactions.to(asked.after)
@@ -71,14 +73,19 @@ def _key(message: Incoming, reaction: Reaction) -> str:
             raise Undecodable(
                 f"expected the header {wire.KEY} with a key of 1 to {LONGEST_KEY} characters, got {len(key)}"
             )
-    if "\x00" in key:  # no database can look for it
-        raise Undecodable(f"expected a key without NUL characters, got {key!r}")
+    _ensure_storable(key)
     return key
+
+
+def _ensure_storable(key: str) -> None:
+    """No database can look for a NUL character. Raises `Undecodable`."""
+    if "\x00" in key:
+        raise Undecodable(f"expected a key without NUL characters, got {key!r}")
 
 
 def _request(message: Incoming, reaction: Reaction, key: str, opened: datetime) -> Request:
     return Request(
-        command_id=identifier(message.headers, wire.CE_ID),
+        command_id=plain(message.headers.get(wire.CE_ID) or str(message.sequence)),
         subject=reaction.subject,
         direction=reaction.direction,
         key=f"{reaction.subject}/{key}",

@@ -56,7 +56,7 @@ def read(message: Incoming, namespace: str) -> Request:
     headers = message.headers
     ensure_copyable(headers)
     direction = _direction(headers)
-    key = identifier(headers, wire.IDEMPOTENCY_KEY)
+    key = _identifier(headers, wire.IDEMPOTENCY_KEY)
     forward = direction is Direction.FORWARD
     opened = time_of(headers, wire.KEY_OPENED)
     if opened is None:
@@ -64,11 +64,11 @@ def read(message: Incoming, namespace: str) -> Request:
             f"expected the header {wire.KEY_OPENED} with the time when the key's round began; it is missing"
         )
     return Request(
-        command_id=identifier(headers, wire.CE_ID),
+        command_id=_identifier(headers, wire.CE_ID),
         subject=subject_of(message, namespace),
         direction=direction,
         key=key,
-        forward_key=key if forward else identifier(headers, wire.FORWARD_KEY),
+        forward_key=key if forward else _identifier(headers, wire.FORWARD_KEY),
         opened=opened,
         # Only forward commands expire: giving up on undoing or closing would help nobody.
         expires=time_of(headers, wire.EXPIRES) if forward else None,
@@ -89,7 +89,7 @@ def correlated(message: Incoming, namespace: str) -> bool:
     """Whether the sender of an unreadable message can be told so: it has an id and a command's subject."""
     try:
         ensure_copyable(message.headers)
-        identifier(message.headers, wire.CE_ID)
+        _identifier(message.headers, wire.CE_ID)
         subject_of(message, namespace)
     except Undecodable:
         return False
@@ -114,8 +114,7 @@ def _direction(headers: Mapping[str, str]) -> Direction:
         ) from None
 
 
-def identifier(headers: Mapping[str, str], name: str) -> str:
-    """What the header names. Raises `Undecodable`."""
+def _identifier(headers: Mapping[str, str], name: str) -> str:
     given = headers.get(name)
     if given is None or not _ID.fullmatch(given):
         raise Undecodable(f"expected the header {name} with 1 to 255 visible ASCII characters; got {given!r}")

@@ -369,6 +369,7 @@ BACK = link(CarRefused, "hotels", HotelCancelled, within=MINUTE, compensating=Tr
             {},
             "only a link that undoes may come after any of several",
         ),
+        ({"f": replace(FLIGHT, service="The Airline")}, {}, "expected the name of a participant"),
         ({"flüge": FLIGHT}, {}, "expected a name in ASCII"),
     ],
 )  # fmt: skip

@@ -43,6 +43,10 @@ class NothingHeard(Event, subject="hotels.nothing-heard"):
     trip_id: str
 
 
+class Numbered(Event, subject="hotels.numbered"):
+    trip_id: int
+
+
 class CarRefused(Event, subject="cars.refused"):
     trip_id: str
     behave: str = "well"

@@ -17,6 +17,7 @@ from tests.participant.rooms import (
     HotelBooked,
     MemoryHotel,
     NothingHeard,
+    Numbered,
     RealHotel,
     TripEnded,
     booked,
@@ -90,6 +91,26 @@ async def test_a_no_that_names_no_event_is_told_by_one_that_is_made_of_the_key(h
     told = await hears(hotel, event(HotelBooked(trip_id="t1", room=1)))
     assert told == [("hotels.nothing-heard", {"trip_id": "t1"})]
     assert await hears(hotel, republish(HotelBooked)) == told
+
+
+async def test_what_cannot_be_made_of_the_key_is_a_dead_letter_and_the_rest_goes_on(hotel: Hotel) -> None:
+    @hotel.participant.reacts_to(HotelBooked, key="trip_id", rejected=Numbered)
+    async def refuse(told: HotelBooked, tx: Tx) -> None:
+        raise Rejected("no", "why should we")
+
+    answered = await hotel.hear(event(HotelBooked(trip_id="t1", room=1)), booked())
+    assert [each.message.subject for each in answered.recorded] == [
+        "amends.evt.hotels.booked",
+        "amends.dead.hotels",
+    ]
+
+
+async def test_an_event_of_a_service_that_gives_no_ids_is_reacted_to_as_well(hotel: Hotel) -> None:
+    assert await hears(hotel, booked(headers={wire.CE_ID: ""}), booked(headers={wire.CE_ID: "ü\n"})) == [
+        BOOKED,
+        BOOKED,
+    ]
+    assert await hotel.effects() == ["book"]
 
 
 async def test_a_no_without_an_event_ends_the_chain_here(hotel: Hotel) -> None:
@@ -209,6 +230,8 @@ async def test_asked_to_publish_again_what_never_happened_it_is_silent_and_leave
     hotel: Hotel,
 ) -> None:
     assert await hears(hotel, republish(FlightBooked), republish(CarRefused), republish(HotelBooked)) == []
+    [letter] = (await hotel.hear(republish(FlightBooked, "t\x001"))).recorded
+    assert "NUL" in letter.message.headers[wire.DEAD_REASON]
     assert await hears(hotel, booked()) == [BOOKED]
     assert await hears(hotel, republish(CarRefused)) == [], "what was not undone has no such event"
 

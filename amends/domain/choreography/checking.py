@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,6 +11,8 @@ from amends.domain.correlation import check_event, check_fields
 from amends.domain.errors import DefinitionError
 from amends.domain.messages import Event
 from amends.domain.policy import LONGEST
+
+_SERVICE = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def check(name: str, version: int, deadline: timedelta | None, chain: Chain) -> None:
@@ -103,6 +106,11 @@ def _check_link(where: str, link: Link, chain: Chain, deadline: timedelta | None
     if link.overdue is Overdue.COMPENSATE and chain.compensate_with is None:
         raise DefinitionError(
             f"{where}: expected the choreography to name compensate_with=, the event that turns it back"
+        )
+    if not _SERVICE.fullmatch(link.service):
+        raise DefinitionError(
+            f"{where}: expected the name of a participant, of lower-case letters, digits, '-' and '_', got "
+            f"{link.service!r}"
         )
     if not link.name.isascii():
         raise DefinitionError(f"{where}: expected a name in ASCII, because it travels in headers")
