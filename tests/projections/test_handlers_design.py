@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -150,3 +151,14 @@ def test_what_no_history_shows_is_said_to_be_unknown() -> None:
     assert "there is no history of this version here yet" in text
     assert "## Messages" in text
     assert failures(outline(SHAPE, conduct=Conduct(SHAPE))) == []
+
+
+def test_a_handler_that_raises_for_made_up_events_does_not_keep_the_others_from_being_drawn() -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("not of this world")
+
+    handles = {**OrderHandlers.definition.on_event, "shipping.created": broken}
+    conduct = rehearse(replace(OrderHandlers.definition, on_event=handles))
+    facts = {each["handler"]: each for each in conduct_facts(outline(ORDER, conduct=conduct))}
+    assert facts["charged"]["sends"]
+    assert not facts["shipped"]["completes"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -81,9 +81,7 @@ class Flow:
 
     def answered(self, handler: Handler) -> frozenset[Sent]:
         """The commands that have surely succeeded when it is first called."""
-        ways = [self._answered_on(link) for link in self.before(handler)]
-        every = {sent for way in ways for sent in way}
-        return frozenset(sent for sent in every if all(sent in way for way in ways))
+        return self._answered[handler]
 
     def answer(self, sent: Sent) -> str:
         """The subject of the event that tells its success."""
@@ -98,9 +96,17 @@ class Flow:
         orders = [order for order in self.conduct.orders if sent in order]
         return all(any(each.pivot for each in order[: order.index(sent)]) for order in orders)
 
-    def _answered_on(self, link: Link) -> frozenset[Sent]:
-        earlier = self.answered(link.source)
-        return earlier | {link.sent} if link.sent and link.target.trigger[0] == "event" else earlier
+    @cached_property
+    def _answered(self) -> Mapping[Handler, frozenset[Sent]]:
+        found: dict[Handler, frozenset[Sent]] = {}
+        for handler in self.order:
+            event = handler.trigger[0] == "event"
+            ways = [
+                found[link.source] | ({link.sent} if link.sent and event else frozenset[Sent]())
+                for link in self.before(handler)
+            ]
+            found[handler] = frozenset(s for s in (ways[0] if ways else ()) if all(s in way for way in ways))
+        return found
 
     def _from(self, source: Handler) -> Iterator[Link]:
         deeds = self.deeds(source)
