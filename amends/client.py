@@ -102,6 +102,19 @@ class Client(Operating):
         self._namespace = ""
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._connect()
+        except BaseException:
+            await self._open.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._open.__aexit__(kind, error, trace)
+
+    async def _connect(self) -> None:
         settings = self._settings = self._settings or Settings()
         self._namespace = settings.namespace
         enter = self._open.enter_async_context
@@ -121,12 +134,6 @@ class Client(Operating):
         await self._broker.client.subscribe(  # pyright: ignore[reportUnknownMemberType] - untyped there
             milestones, cb=self._told
         )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._open.aclose()
 
     @overload
     async def start(self, saga: type[Saga[S]], event: S, /, *, tx: Tx | None = None) -> Run: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,8 @@ from psycopg import AsyncConnection
 from amends import Client, Command, Event, Participant, Saga, Settings, Tx, Worker, step
 from amends.client import NoOutbox
 from amends.infrastructure.embedded import Servers
+from amends.infrastructure.errors import DatabaseUnreachable
+from tests.infrastructure.nats.conftest import OwnServer
 
 
 class Bought(Event, subject="shop.bought"):
@@ -71,3 +74,37 @@ async def test_the_same_event_again_is_the_same_start(servers: Servers, namespac
         again = await client.start(Purchase, Bought(order_id="o-1", total=Decimal(1)))
         assert first.id == again.id
         assert await again.result(timeout=timedelta(seconds=30)) == "completed"
+
+
+async def test_a_client_that_cannot_be_opened_leaves_nothing_open(servers: Servers, namespace: str) -> None:
+    settings = Settings(data_dir=servers.folder.home, namespace=namespace)
+    before = asyncio.all_tasks()
+    with pytest.raises(DatabaseUnreachable):
+        async with Client(settings, outbox_url="postgresql://127.0.0.1:1/nowhere"):
+            pass
+    if left := asyncio.all_tasks() - before:
+        _, left = await asyncio.wait(left, timeout=2)
+    assert not left
+
+
+async def test_a_client_that_is_left_by_an_error_does_not_wait_for_the_broker(
+    servers: Servers, namespace: str, tmp_path: Path
+) -> None:
+    """What is recorded is published by the next one."""
+    broker = OwnServer(tmp_path)
+    await broker.start()
+    settings = Settings.model_validate(
+        {"database_url": servers.database_url, "nats_url": broker.url, "namespace": namespace}
+    )
+    shop = await servers.database(f"{namespace}_shop")
+
+    async def leave() -> None:
+        async with Client(settings, outbox_url=shop) as client, await AsyncConnection.connect(shop) as tx:
+            await broker.stop(kill=True)
+            await client.start(Purchase, Bought(order_id="o-1", total=Decimal(1)), tx=tx)
+            await tx.commit()
+            raise ZeroDivisionError
+
+    async with asyncio.timeout(20):
+        with pytest.raises(ZeroDivisionError):
+            await leave()
