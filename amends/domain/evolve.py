@@ -98,7 +98,7 @@ def _contradiction(state: SagaState, event: e.ContradictionFound) -> SagaState:
     step = state.step(event.step)
     line = _with_outcome(step.line(event.direction), event, came, decides=False)
     # A service that says both did do it: whatever it said first, the effect must be undone.
-    late = event.direction is Direction.FORWARD and came is Outcome.SUCCEEDED and bool(step.given_up)
+    late = event.direction is Direction.FORWARD and came is Outcome.SUCCEEDED and not step.succeeded
     step = _with_line(step, event.direction, line)
     if late:
         step = _happened_late(state, step)

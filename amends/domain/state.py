@@ -179,7 +179,7 @@ class StepState(Value):
     skipped: bool = False
     succeeded: bool = False
     given_up: str = ""  # why
-    happened_late: bool = False  # a success came after the step was given up
+    happened_late: bool = False  # a success came after the step was given up, or rejected
     passed_over: bool = False
     owed: bool = False  # it took effect after it was compensated, so it must be compensated again
     former: tuple[str, ...] = ()  # its names in older versions

@@ -52,13 +52,15 @@ def compare(given: Sequence[JsonObject], recorded: Sequence[JsonObject]) -> None
 
 
 def _differences(recorded: Any, given: Any, path: str) -> Iterator[str]:
+    if recorded == given:
+        return
     if isinstance(recorded, dict) and isinstance(given, dict):
         yield from _of_objects(cast(JsonObject, recorded), cast(JsonObject, given), path)
     elif isinstance(recorded, list) and isinstance(given, list):
         pairs = zip_longest(cast("list[object]", recorded), cast("list[object]", given), fillvalue=_ABSENT)
         for place, (one, other) in enumerate(pairs):
             yield from _differences(one, other, f"{path}[{place}]")
-    elif recorded != given:
+    else:
         yield f"{path} was {_shown(recorded)} and is {_shown(given)}"
 
 

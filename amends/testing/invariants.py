@@ -250,7 +250,7 @@ def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent)
     if ledger.step(pivot).done:
         yield f"5: it turns back after the pivot {pivot} is done"
     elif ledger.step(pivot).forward.rounds and not (
-        ledger.step(pivot).rejected or ledger.step(pivot).forward.unsent
+        ledger.step(pivot).rejected or ledger.step(pivot).forward.unsent or ledger.contradictions
     ):
         yield f"5: it turns back while nobody knows whether the pivot {pivot} took effect"
 

@@ -342,8 +342,7 @@ class Ledger:
             case e.CommandParked() if event.stops:
                 line.due, line.stopped = None, True
             case e.ContradictionFound():
-                self.contradictions += 1
-                self._late(event, step, came=event.came)
+                self._contradiction(event, step)
             case _:
                 pass
 
@@ -376,9 +375,15 @@ class Ledger:
             step.closed = not succeeded
         elif event.direction is Direction.FORWARD:
             step.lines[Direction.CLOSE].due = None
-            self._late(event, step, came="succeeded" if succeeded else "rejected")
+            if succeeded and step.given_up:
+                self._happened(step)
 
-    def _late(self, event: e.OfCommand, step: Step, came: str) -> None:
-        if event.direction is Direction.FORWARD and came == "succeeded" and step.given_up:
-            step.late = True
-            step.passed_over = step.passed_over and self.status != "compensating"
+    def _contradiction(self, event: e.ContradictionFound, step: Step) -> None:
+        self.contradictions += 1
+        if event.direction is Direction.FORWARD and event.came == "succeeded":
+            self._happened(step)
+
+    def _happened(self, step: Step) -> None:
+        """A success came of a step that was given up, or had been rejected."""
+        step.late = True
+        step.passed_over = step.passed_over and self.status != "compensating"

@@ -269,6 +269,31 @@ def test_a_no_and_then_a_yes_is_a_contradiction_and_what_it_says_it_did_is_undon
     assert "undo car" in play.sent
 
 
+class PatientTrip(Trip, name="patient-trip", version=1, key="order_id"):
+    """A car that is sold out is asked for once more."""
+
+    @step(timeout=SECOND * 10, retry=RETRY, foreign=CARS, ask_again=[SECOND * 60])
+    def car(self) -> BookCar:
+        return BookCar(order=self.key)
+
+    @car.compensate(timeout=SECOND * 10, retry=RETRY, foreign=Foreign(key="order"))
+    def free_car(self) -> FreeCar:
+        return FreeCar(order=self.key)
+
+
+@pytest.mark.semantics("contradictions")
+def test_a_yes_after_a_no_that_did_not_count_yet_is_undone_when_the_saga_turns_back() -> None:
+    play = booking(PatientTrip)
+    play.arrive(SOLD_OUT)
+    play.arrive(BOOKED)
+    assert (play.status, play.state.contradictions) == ("running", 1)
+    play.cancel()
+    assert play.sent[-1] == "undo car"
+    play.arrive(FREED)
+    play.succeed("undo reserve")
+    assert play.status == "compensated"
+
+
 class Flight(Saga[Placed], name="flight", version=1, key="order_id", deadline=timedelta(minutes=5)):
     """Reserve, then a pivot at a foreign service."""
 

@@ -162,7 +162,8 @@ def _error(saga: Saga, line: JsonObject, event: JsonObject, error: str) -> None:
 def _contradiction(saga: Saga, event: JsonObject) -> None:
     step = _step(saga, event)
     lines.answer(_line(step, event), event, event["came"], decides=False)
-    if event.get("direction", FORWARD) == FORWARD and event["came"] == SUCCEEDED and step.get("given_up"):
+    forward = event.get("direction", FORWARD) == FORWARD
+    if forward and event["came"] == SUCCEEDED and not step.get("succeeded"):
         _happened_late(saga, step)
     saga["contradictions"] = saga.get("contradictions", 0) + 1
     error = f"contradiction: the service said {event['recorded']}, and then {event['came']}"

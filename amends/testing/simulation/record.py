@@ -82,14 +82,17 @@ class Record:
         items = [read(r.originator_id, r.originator_version, r.topic, r.stored) for r in recorded]
         for item in items:
             self.state = evolve(self.state, item.event, self.id)
-        broken = [each for item in items for each in self._add(item)]
+        plans: dict[int, Definition] = {}
+        broken = [each for item in items for each in self._add(item, plans)]
         return [f"{each} ({self.name})" for each in broken]
 
-    def _add(self, item: Recorded) -> Iterator[str]:
+    def _add(self, item: Recorded, plans: dict[int, Definition]) -> Iterator[str]:
         event, last = item.event, self.history[-1] if self.history else None
         assert self.state is not None
         version = self.ledger.definition or self.state.definition  # at this event: a migration may follow
-        yield from of_event(self._plan(self._version(self.state.saga, version)), self.ledger, event)
+        if version not in plans:
+            plans[version] = self._plan(self._version(self.state.saga, version))
+        yield from of_event(plans[version], self.ledger, event)
         if item.originator_version != len(self.history) + 1:
             yield f"13: version {item.originator_version} follows {len(self.history)}"
         if previous_of(item.stored) != (last.digest if last else ""):
