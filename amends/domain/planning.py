@@ -19,6 +19,7 @@ def proceed(turn: Turn) -> None:
     moved = not turn.state.suspended
     while moved:
         moved = _move(turn) if turn.chain is None else observing.follow(turn, turn.chain)
+        withdraw(turn)  # a step that turned the saga back leaves others that nobody wants
 
 
 def _move(turn: Turn) -> bool:

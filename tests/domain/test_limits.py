@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from amends import Saga, step, wait_for
 from amends.domain import events as e
 from amends.domain.errors import ActionRefused
 from amends.domain.evolve import fold
 from amends.domain.inputs import Abandon, Reschedule, Retry, Settle, Skip
 from amends.domain.wire import Direction, Outcome
-from tests.domain.driver import SECOND, Play
+from tests.domain.driver import RETRY, SECOND, Placed, Play, Reserve
+from tests.domain.test_waits import Answered, Declined
 
 INVENTORY = ("inventory",)
 
@@ -90,6 +92,23 @@ def test_the_transaction_that_gives_a_step_up_withdraws_it_unreleased() -> None:
     ]  # fmt: skip
     assert play.sent == ["reserve"]
     assert not play.admit("reserve")
+
+
+class BesideAWait(Saga[Placed], name="beside-a-wait", version=1, key="order_id"):
+    """Reserve while the host is waited for."""
+
+    @step(after=[], timeout=SECOND * 10, retry=RETRY)
+    def reserve(self) -> Reserve:
+        return Reserve(order_id=self.key)
+
+    answer = wait_for(Answered, after=[], timeout=SECOND * 60, key="order_id", rejected_by=Declined)
+
+
+@pytest.mark.semantics("withdrawn")
+def test_what_is_held_beside_a_wait_that_is_answered_no_is_withdrawn_in_the_same_transaction() -> None:
+    play = Play(BesideAWait, limited=INVENTORY)
+    play.arrive(Declined(order_id="o1"))
+    assert (play.status, play.count(e.CommandWithdrawn)) == ("compensated", 1)
 
 
 def test_a_later_attempt_is_withdrawn_and_the_earlier_one_is_compensated() -> None:

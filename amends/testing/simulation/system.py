@@ -25,8 +25,8 @@ from amends.testing.simulation.world import Occasion, World
 from amends.testing.stepper import Stepper
 from amends.testing.virtual_time import EPOCH
 
-_TURNS: Final = 100_000
-"""More moves than any simulation needs: one that goes on for longer does not settle."""
+_TURNS: Final = (20_000, 200)
+"""More moves than any simulation needs, and so many for each saga: one that goes on for longer does not settle."""
 
 _PATIENCE: Final = timedelta(days=30)
 """Virtual time after the last fault in which everything must have settled."""
@@ -127,11 +127,12 @@ class Simulation:
 
     def _play(self) -> None:
         self.crew.start()
-        for _ in range(_TURNS):
+        most = _TURNS[0] + _TURNS[1] * self.plan.sagas
+        for _ in range(most):
             if self._turn():
                 break
         else:
-            self.watch.broken.append(f"it does not settle in {_TURNS} moves")
+            self.watch.broken.append(f"it does not settle in {most} moves")
         if not self.watch.broken:
             self._end()
 
