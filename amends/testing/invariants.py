@@ -203,6 +203,16 @@ def _of_command(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> I
         if event.direction is Direction.CLOSE and not (step.pivot and known.forward.rounds):
             yield f"8: {event.step} is closed, and is no pivot that was asked"
     yield from _of_round(ledger, event)
+    yield from _of_declared_rounds(definition, event)
+
+
+def _of_declared_rounds(definition: Definition, event: e.CommandRecorded) -> Iterator[str]:
+    """Before the pivot a rejection counts after the rounds that are declared."""
+    declared = 1 + len(definition.step(event.step).forward.ask_again)
+    pivot = _pivot(definition)
+    goes_on = pivot is not None and event.step in _later(definition, pivot)
+    if event.direction is Direction.FORWARD and event.round > declared and not goes_on:
+        yield f"9: {event.step} is asked in round {event.round}, and {declared} are declared"
 
 
 def _of_limits(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
