@@ -206,7 +206,7 @@ async def test_a_command_that_nobody_waits_for_any_more_is_not_outstanding(store
     saga = await held(store, one)
     await held(store, two)
     await let_go(store)
-    await become(store, saga, replace(one, expires=NOW))
+    await become(store, saga, replace(one, expires=datetime.now(UTC)))
     assert await let_go(store) == []
     await become(store, saga, replace(one, expires=NOW - HOUR))
     assert await let_go(store) == [two.command_id]
