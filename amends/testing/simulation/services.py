@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from amends.domain import wire
 from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.messages import Command, Event
 from amends.domain.wire import Direction
@@ -17,6 +18,9 @@ from amends.testing.invariants import Deed, Fact
 from amends.testing.services import Connection
 from amends.testing.simulation.faults import Chance, Fault
 from amends.testing.simulation.world import every
+
+_STUBBORN: Final = 0.5
+"""How often a no is repeated whatever is asked again."""
 
 
 class Services(Handlers):
@@ -34,6 +38,7 @@ class Services(Handlers):
         self._action = action
         self._commands: dict[str, type[Command[Any]]] = {}
         self._answered: set[str] = set()
+        self._stubborn: set[tuple[str, str]] = set()
         for definition in definitions:
             if isinstance(definition, ManagerDefinition):
                 self._answer(definition.sends.values(), ())
@@ -70,7 +75,7 @@ class Services(Handlers):
     async def _run(self, request: Request, handler: Handler, tx: Any) -> Event:
         connection: Connection = tx
         await connection.process.gate("service.handler")
-        if self._chance.strikes(Fault.SERVICE, 0.5):
+        if self._refuses(request):
             raise Rejected("no", "the dice say no")
         if self._chance.strikes(Fault.SERVICE, 0.3):
             raise Failed("later", "the dice say not now")
@@ -80,6 +85,16 @@ class Services(Handlers):
         if self._chance.strikes(Fault.SERVICE, 0.2):
             raise RuntimeError("the dice break the handler after its work")
         return handler.command.reply_type().model_validate(every(handler.command.reply_type())[0])
+
+    def _refuses(self, request: Request) -> bool:
+        """Some say no; half of them stay with it, as a declined card does, for as long as anything goes wrong."""
+        asked = (request.subject, request.message.headers[wire.SAGA_ID])
+        if asked in self._stubborn and not self._chance.calm:
+            return True
+        refuses = self._chance.strikes(Fault.SERVICE, 0.5)
+        if refuses and self._chance.dice.random() < _STUBBORN:
+            self._stubborn.add(asked)
+        return refuses
 
 
 async def _unbound(command: object, tx: object) -> Event:
