@@ -88,6 +88,7 @@ def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent, *, time
     broken += _of_command(definition, ledger, event)
     broken += _of_limits(ledger, event)
     broken += _of_suspension(ledger, event)
+    broken += _of_handlers(ledger, event)
     broken += _of_the_way_back(definition, ledger, event)
     broken += _of_wait(definition, ledger, event)
     if timed:
@@ -268,6 +269,11 @@ def _of_the_way_back(definition: Definition, ledger: Ledger, event: e.SagaEvent)
 def _of_suspension(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
     if ledger.suspended and isinstance(event, e.CommandRecorded):
         yield f"8: {event.step} is asked {event.direction} while suspended"
+
+
+def _of_handlers(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
+    if isinstance(event, e.EventHandled | e.SendRequested | e.TimeoutFired) and ledger.status != "running":
+        yield f"8: a handler decides while {ledger.status}"
 
 
 def _of_round(ledger: Ledger, event: e.CommandRecorded) -> Iterator[str]:
