@@ -179,6 +179,7 @@ class Engine:
         grace = timedelta(0) if self._next_housekeeping is None else HOUSEKEEPING
         for saga in await self._releasing.declare(anew=self._next_housekeeping is None):
             await self._starting.begin(saga)
+        self._starting.look_again()
         await self._deciding.flush()
         if self._next_housekeeping is None:
             await self._release()

@@ -31,6 +31,7 @@ class Starting:
         self._limited = frozenset(registry.limits)
         self._pausable = frozenset(saga for saga in registry.types if not registry.manages(saga))
         self._at_most = at_most
+        self._paused: set[str] = set()
 
     async def begin(self, saga: str) -> None:
         """The type has a limit from now on: count its sagas that run already."""
@@ -42,11 +43,15 @@ class Starting:
             await self._store.commit(Commit(slots=slots))
             after = ids[-1]
 
+    def look_again(self) -> None:
+        """Ask soon of all that is paused whether it is still full: its limit may be in force no longer."""
+        self._deciding.freed |= self._paused
+
     async def attend(self) -> None:
         """Pause what is full, and start what may."""
         full, self._deciding.full = self._deciding.full, set()
         for saga in full & self._pausable:
-            self._inbox.pause(f"{START}{saga}")
+            self._pause(saga)
         freed, self._deciding.freed = self._deciding.freed, set()
         for saga in sorted(freed & self._types):
             await self._open(saga)
@@ -56,6 +61,11 @@ class Starting:
         if opened.starts:
             await self._deciding.handle(opened.starts, (), NO_MOMENT)
         if opened.has_room:
+            self._paused.discard(saga)
             self._inbox.resume(f"{START}{saga}")
         elif saga in self._pausable:
-            self._inbox.pause(f"{START}{saga}")
+            self._pause(saga)
+
+    def _pause(self, saga: str) -> None:
+        self._paused.add(saga)
+        self._inbox.pause(f"{START}{saga}")

@@ -94,6 +94,27 @@ async def test_the_count_is_right_across_several_workers_and_after_crashes(syste
     assert len(await system.store.saga_rows()) == 9
 
 
+async def test_starts_are_pulled_again_when_no_worker_has_the_limit_any_more(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that paused them has none of its own; nothing waits in the store that would remind it."""
+    monkeypatch.setattr("amends.infrastructure.memory.limits.IN_FORCE", timedelta(seconds=3))
+    await limited(system, name="with a limit")
+    system.services.says["reserve"] = None
+    await place(system, 2)
+    await system.settle()
+    system.stepper.stop("with a limit")
+    await system.engine(name="without")
+    await system.later(seconds=1)
+    await place(system, 5)
+    await system.settle()
+    assert len(await system.store.saga_rows()) == 2
+    await system.later(seconds=9)
+    system.services.says.clear()
+    await system.later(minutes=3)
+    assert len(await system.store.saga_rows()) == 5
+
+
 @pytest.mark.semantics("slots")
 async def test_parked_sagas_hold_no_slot(system: System) -> None:
     await limited(system)
