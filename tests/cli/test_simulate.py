@@ -19,6 +19,7 @@ from amends.testing.simulation.system import Result as Simulated
 
 INTERRUPTED = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 from amends.cli.app import app
 from amends.testing.simulation.faults import Chance
 

@@ -51,13 +51,17 @@ class Garage:
 
     async def start(self, trouble: str, key: str = "t-1") -> None:
         TROUBLES.add(key)
-        [clock] = await self.query("SELECT clock_timestamp() AS now")
-        self.began = clock["now"]
+        await self.begin()
         async with Client(self.settings) as client:
             if trouble == "waiting for a person or event":
                 await client.start(Approval, ApprovalAsked(key=key, trouble=trouble))
             else:
                 await client.start(Trouble, Asked(key=key, trouble=trouble))
+
+    async def begin(self) -> None:
+        """Remember the time: whatever stands still does so since later."""
+        [clock] = await self.query("SELECT clock_timestamp() AS now")
+        self.began = clock["now"]
 
     async def query(self, query: str) -> list[Row]:
         filled = query.format(ns=self.settings.namespace)
@@ -183,6 +187,7 @@ async def test_awaiting_a_reply(garage: Garage) -> None:
 @pytest.mark.semantics("choreography-flag")
 async def test_a_silent_link_of_a_choreography_is_a_parked_step(garage: Garage) -> None:
     async with Worker([Hearsay], garage.settings, deliver="all"), views(garage).running():
+        await garage.begin()
         async with Client(garage.settings) as client:
             await client.start(Hearsay, Rumour(key="r-1"))
         row = await garage.until_stuck("parked step", "confirm")
