@@ -24,7 +24,7 @@ demo: $(READY) ## Run a few hundred order sagas on PostgreSQL and NATS of their 
 	$(BIN)/amends demo $(ARGS)
 
 test: $(READY) ## Run all tests (ARGS="-k crash" reach pytest)
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(READY) ## Lint, format, strict types, direction of imports
 	$(BIN)/ruff check .

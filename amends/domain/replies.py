@@ -50,12 +50,16 @@ def answer(turn: Turn, ref: CommandRef, reply: Reply, *, by_event: bool = False)
 
 
 def _is_doubtful(turn: Turn, ref: CommandRef, reply: Reply) -> bool:
-    """A foreign service's no, while another attempt is unanswered, says nothing of that one."""
+    """A foreign service's no, while another attempt is unanswered, says nothing of that one.
+
+    Nor does it when it comes once more, and the other attempt is answered by then: this one was counted as failed.
+    """
     if reply.outcome is not Outcome.REJECTED:
         return False
     foreign = turn.definition.step(ref.step.name).asking(ref.direction).foreign
-    others = (attempt for attempt in ref.round.attempts if attempt.number != ref.attempt.number)
-    return foreign is not None and any(attempt.left and not attempt.answered for attempt in others)
+    others = [each for each in ref.round.attempts if each.left and each.number != ref.attempt.number]
+    was_doubtful = bool(others) and Outcome.FAILED in ref.attempt.outcomes
+    return foreign is not None and (was_doubtful or not all(attempt.answered for attempt in others))
 
 
 def _check_claims(ref: CommandRef, reply: Reply) -> None:

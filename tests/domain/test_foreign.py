@@ -103,6 +103,19 @@ def test_an_event_that_the_definition_declares_rejected_is_definite() -> None:
     assert "undo car" not in play.sent
 
 
+def test_a_no_that_said_nothing_of_another_attempt_says_nothing_of_it_when_it_comes_again() -> None:
+    """Its message is delivered once more after the other attempt was answered: that is no contradiction."""
+    play = booking()
+    play.until(lambda: len([each for each in play.commands if each.step == "car"]) == 2)
+    first, second = (each.command_id for each in play.commands if each.step == "car")
+    no = Reply("no-2", second, Outcome.REJECTED)
+    assert "command.failed" in kinds(play.give(no))
+    play.give(Reply("yes-1", first, Outcome.SUCCEEDED, b'{"order": "o1"}'))
+    assert play.sent[-1] == "notify"
+    assert not play.give(no)
+    assert not play.state.contradictions
+
+
 def test_a_failure_counts_as_failed_and_is_retried() -> None:
     play = booking()
     play.arrive(DOWN)
