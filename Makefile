@@ -7,7 +7,7 @@ ARGS   ?=
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check simulate mutations format lock bench clean
+.PHONY: help demo test properties check simulate mutations format lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -25,6 +25,9 @@ demo: $(READY) ## Run a few hundred order sagas on PostgreSQL and NATS of their 
 
 test: $(READY) ## Run all tests (ARGS="-k crash" reach pytest)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+properties: $(READY) ## Search all properties at random for new counterexamples (make test tries the same ones every time)
+	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=default tests/domain tests/participant tests/projections tests/testing $(ARGS)
 
 check: $(READY) ## Lint, format, strict types, direction of imports
 	$(BIN)/ruff check .

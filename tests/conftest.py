@@ -16,12 +16,18 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.settings import Settings
 
 _PLENTY = 4 * 1024**3
+
+# The same examples in every run, so that a failure is of the change that it comes with. New ones are searched
+# for by `make properties`.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 class DatabaseFrom(Protocol):
