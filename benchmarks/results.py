@@ -1,0 +1,58 @@
+"""The file that results are kept in: written after every part, so that an interrupted run loses one part at most.
+
+A part is one measurement of one round, such as `A` in round 3. Other programs may add theirs to the same file, and so
+to the table, the plot and the page: `Results(path).add("growth", 1, seconds, figures)`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from amends import __version__
+from amends.cli.bench.figure import Figure, together
+
+
+class Results:
+    """Parts with their figures, in a JSON file that is read where it exists."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._parts: list[dict[str, Any]] = json.loads(path.read_text())["parts"] if path.exists() else []
+
+    def has(self, part: str, number: int) -> bool:
+        return any((each["part"], each["round"]) == (part, number) for each in self._parts)
+
+    def add(self, part: str, number: int, seconds: float, figures: Iterable[Figure]) -> None:
+        """Keep what was measured in this part of this round, which took so many seconds."""
+        self._parts.append(
+            {
+                "part": part,
+                "round": number,
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(seconds, 1),
+                "load_average": round(os.getloadavg()[0], 2),
+                "figures": [figure.as_json() for figure in figures],
+            }
+        )
+        unfinished = self._path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(self.as_json(), indent=1) + "\n")
+        unfinished.rename(self._path)
+
+    def figures(self) -> list[Figure]:
+        """All runs of each figure together."""
+        return together(Figure.from_json(each) for part in self._parts for each in part["figures"])
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "amends": __version__,
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+            "figures": [figure.as_json() for figure in self.figures()],
+            "parts": self._parts,
+        }
