@@ -13,6 +13,7 @@ from rich.text import Text
 
 from amends.domain.state import Status
 from amends.infrastructure.ports import SagaRow, Unclaimed
+from amends.projections.times import utc
 
 _WORD: Final = 16
 """A cause that is no longer is told whole."""
@@ -37,7 +38,8 @@ def history_table(row: SagaRow, told: list[dict[str, Any]]) -> Table:
     for name in ("", "time (UTC)", "what happened", *["by"] * bool(recorders), "cause"):
         table.add_column(name)
     table.caption = (
-        "A cause is the message that led to an event, told by the beginning of its id; --json has it all."
+        "Where time or cause is blank, it is that of the line above. A cause is the message that led to an event, "
+        "told by the beginning of its id; --json has it all."
     )
     before = {"at": "", "cause": ""}
     for event in told:
@@ -166,4 +168,4 @@ def _meanwhile(wait: dict[str, Any]) -> str:
 
 
 def _moment(iso: str) -> str:
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"
+    return utc(datetime.fromisoformat(iso))

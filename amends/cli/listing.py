@@ -143,10 +143,15 @@ def timers_table(rows: Sequence[dict[str, Any]]) -> Table:
         about = f"{row['kind']} {doing}{row['step'] or ''}".strip()
         held = f" (not applied while suspended: {row['suspended']})" if row["suspended"] else ""
         key = Text(row["key"], overflow="fold")
-        table.add_row(moment(row["due"]), f"{row['saga']}@{row['definition']}", key, Text(f"{about}{held}"))
+        table.add_row(
+            moment(row["due"], "milliseconds"),
+            f"{row['saga']}@{row['definition']}",
+            key,
+            Text(f"{about}{held}"),
+        )
     return table
 
 
-def moment(iso: str | None) -> str:
-    """A time to the second; nothing where there is none."""
-    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S}" if iso else ""
+def moment(iso: str | None, timespec: str = "seconds") -> str:
+    """A time to the second, or as `isoformat` calls it; nothing where there is none."""
+    return datetime.fromisoformat(iso).replace(tzinfo=None).isoformat(" ", timespec) if iso else ""

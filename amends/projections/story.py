@@ -10,12 +10,14 @@ from amends.domain import events as e
 from amends.domain.events import JsonObject
 from amends.domain.handlers.state import HandlerState
 from amends.domain.history import Recorded
-from amends.domain.state import SagaState, Status, Wait
+from amends.domain.state import SagaState, Wait
 from amends.domain.wire import Direction
+from amends.projections.steps import where
+from amends.projections.times import utc
 
 _ASKING: Final = {
-    Direction.FORWARD: "asked {service} to do {step} ({action})",
-    Direction.COMPENSATE: "asked {service} to undo {step} ({action})",
+    Direction.FORWARD: "asked {service} to do {what}",
+    Direction.COMPENSATE: "asked {service} to undo {what}",
     Direction.CLOSE: "asked {service} whether {step} happened, and to see to it that from now on it cannot",
 }
 _WHAT: Final = {
@@ -23,6 +25,7 @@ _WHAT: Final = {
     Direction.COMPENSATE: "undoing {step}",
     Direction.CLOSE: "closing {step}",
 }
+_NO_PROOF: Final = "; that is no proof that it did not happen"
 
 
 def sentence(event: e.SagaEvent) -> str:
@@ -66,7 +69,7 @@ def standing(state: SagaState, version: int, steps: Sequence[str] = ()) -> JsonO
             *(_wait(step.name, direction, line) for step, direction, line in state.active()),
             *(_wait_for_event(step.name, wait) for step, wait in state.waits()),
         ],
-        "steps": {name: _step(state, name) for name in dict.fromkeys((*steps, *state.steps))},
+        "steps": {name: where(state, name) for name in dict.fromkeys((*steps, *state.steps))},
         **_handlers(state.handlers),
     }
 
@@ -127,24 +130,6 @@ def _wait_for_event(step: str, wait: Wait) -> JsonObject:
     }
 
 
-def _step(state: SagaState, name: str) -> str:
-    step = state.step(name)
-    known = (
-        (step.by_hand, "undone, as an operator says"),
-        (step.skipped, "skipped"),
-        (step.compensation.succeeded, "undone"),
-        (step.passed_over, "nothing to undo"),
-        (bool(step.compensation.rounds), "being undone"),
-        (step.succeeded, "done"),
-        (bool(step.given_up), f"given up: {step.given_up}"),
-        (bool(step.close.rounds), "asked whether it happened"),
-        (bool(step.forward.rounds), "asked for, not done yet"),
-        (step.waiting, "waiting"),
-        (state.status is Status.RUNNING, "still to come"),
-    )
-    return next((words for holds, words in known if holds), "never asked for")
-
-
 def _attempt(event: e.OfCommand) -> str:
     again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
     return f" (round {event.round}){again}" if event.round > 1 else again
@@ -156,7 +141,8 @@ def _what(event: Any) -> str:
 
 def _recorded(event: e.CommandRecorded) -> str:
     service, _, action = event.subject.partition(".")
-    asked = _ASKING[event.direction].format(service=service, action=action, step=event.step)
+    what = event.step if action == event.step else f"{event.step} ({action})"
+    asked = _ASKING[event.direction].format(service=service, what=what, step=event.step)
     if event.held:
         return f"will have {asked}{_attempt(event)}: held until the limits of {service} allow it"
     return asked + _attempt(event)
@@ -169,7 +155,8 @@ def _succeeded(event: e.CommandSucceeded) -> str:
 def _refused(event: e.CommandRejected | e.CommandFailed) -> str:
     why = event.reason or event.code or "no reason given"
     if isinstance(event, e.CommandFailed):
-        return f"{_what(event)} failed{_attempt(event)}, for a technical reason: {why}"
+        doubt = _NO_PROOF if event.direction is Direction.FORWARD else ""
+        return f"{_what(event)} failed{_attempt(event)}, for a technical reason: {why}{doubt}"
     if event.direction is Direction.CLOSE:
         return f"{event.step} did not happen, and no longer can: {why}"
     return f"{_what(event)} was rejected{_attempt(event)}: {why}"
@@ -196,7 +183,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.SagaCompleted: lambda _: "completed: every step is done",
     e.CompensationStarted: lambda v: f"turned back, to undo what happened or may have: {v.reason}",
     e.SagaCompensated: lambda _: "compensated: all that had to be undone is undone",
-    e.SagaReopened: lambda v: f"reopened: {v.reason}",
+    e.SagaReopened: lambda v: f"turned back after its end: {v.reason}",
     e.DeadlinePassed: lambda _: "the deadline passed",
     e.CancelRequested: lambda v: f"{v.by} asked to cancel: {v.reason}",
     e.SagaSuspended: lambda v: f"{v.by} suspended it: {v.reason}",
@@ -204,7 +191,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.EventHandled: lambda v: f"heard of {v.subject}",
     e.EventPassedOver: lambda v: f"heard of {v.subject}, from which nothing follows: {v.reason}",
     e.EventPublished: lambda v: f"published the event {v.subject}",
-    e.TimeoutRequested: lambda v: f"set the timeout {v.name!r} to {v.due:%Y-%m-%d %H:%M:%S} UTC",
+    e.TimeoutRequested: lambda v: f"set the timeout {v.name!r} to {utc(v.due)}",
     e.TimeoutCancelled: lambda v: f"took back the timeout {v.name!r}",
     e.TimeoutFired: lambda v: f"the timeout {v.name!r} came",
     e.CompletionRequested: lambda _: (
@@ -216,7 +203,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.SagaFailed: _abandoned,
     e.SagaMigrated: lambda v: f"{v.by} moved it to version {v.definition}: {v.reason}",
     e.SagaReleased: lambda v: f"{v.by} released it from quarantine: {v.reason}",
-    e.TimerRescheduled: lambda v: f"{v.by} moved {_timer(v)} to {v.due:%Y-%m-%d %H:%M:%S} UTC: {v.reason}",
+    e.TimerRescheduled: lambda v: f"{v.by} moved {_timer(v)} to {utc(v.due)}: {v.reason}",
     e.TimerCancelled: lambda v: f"{v.by} cancelled {_timer(v)}: {v.reason}",
     e.RetryRequested: lambda v: f"{v.by} asked to try {_what(v)} again now: {v.reason}",
     e.StepSkippedByHand: lambda v: f"{v.by} skipped {v.step}: {v.reason}",
@@ -226,7 +213,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.CompensationPassedOver: lambda v: f"{v.step} needs no undoing: {v.reason}",
     e.EventReceived: lambda v: f"the event {v.subject} came",
     e.WaitStarted: lambda v: (
-        f"{v.step} waits for {' or '.join(v.subjects)}, until {v.due:%Y-%m-%d %H:%M:%S} UTC at the latest"
+        f"{v.step} waits for {' or '.join(v.subjects)}, until {utc(v.due)} at the latest"
     ),
     e.CompensationReopened: lambda v: f"{v.step} must be undone once more: {v.reason}",
     e.EventTakenForAnswer: lambda v: f"the event {v.subject} was taken for the answer of {_what(v)}",
@@ -242,7 +229,7 @@ _SENTENCES: Final[dict[type[e.SagaEvent], Callable[[Any], str]]] = {
     e.CommandRejected: _refused,
     e.CommandFailed: _refused,
     e.CommandTimedOut: _timed_out,
-    e.RetryScheduled: lambda v: f"{_what(v)} will be tried again at {v.due:%Y-%m-%d %H:%M:%S} UTC",
+    e.RetryScheduled: lambda v: f"{_what(v)} will be tried again at {utc(v.due)}",
     e.CommandParked: lambda v: (
         f"{_what(v)} needs a person to look at it: {v.reason}; "
         + ("until then nothing more is sent" if v.stops else "meanwhile it is tried again, slowly")

@@ -15,6 +15,7 @@ from amends.domain.evolve import fold
 from amends.domain.inputs import Reschedule
 from amends.domain.state import SagaState
 from amends.projections.story import standing
+from amends.projections.times import utc
 from tests.domain.driver import Play
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -93,23 +94,26 @@ def unlimited() -> Play:
 def test_what_a_saga_waits_for(play: Callable[[], Play], told: str) -> None:
     state = play().state
     [(_, _, line)] = state.active()
-    due = f"{line.due:%Y-%m-%d %H:%M:%S} UTC" if line.due else ""
-    at = f"{state.at:%Y-%m-%d %H:%M:%S} UTC"
+    due = utc(line.due) if line.due else ""
+    at = utc(state.at)
     assert f"waits for {told.format(at=at, due=due)}" in shown(state)
 
 
 def test_the_deadline_is_told_while_it_counts_and_when_it_passed() -> None:
     play = Play()
-    assert "deadline 2026-01-01 01:00:00 UTC " in shown(play.state)
+    assert "deadline 2026-01-01 01:00:00.000 UTC " in shown(play.state)
     play.succeed("reserve", "charge", "ship")
     play.wait(timedelta(hours=2))
-    assert "deadline 2026-01-01 01:00:00 UTC, which passed" in shown(play.state)
+    assert "deadline 2026-01-01 01:00:00.000 UTC, which passed" in shown(play.state)
     assert "deadline" not in shown(undone().state)
 
 
 @pytest.mark.parametrize(
     ("due", "until"),
-    [(NOON + timedelta(hours=24), "until 2026-01-02 12:00:00 UTC at the latest"), (None, "without a limit")],
+    [
+        (NOON + timedelta(hours=24), "until 2026-01-02 12:00:00.000 UTC at the latest"),
+        (None, "without a limit"),
+    ],
 )
 def test_a_step_that_waits_for_an_event(due: datetime | None, until: str) -> None:
     started = e.SagaStarted(
@@ -123,6 +127,6 @@ def test_a_step_that_waits_for_an_event(due: datetime | None, until: str) -> Non
     state = fold(history, uuid4())
     assert state is not None
     drawn = shown(state)
-    assert f"hosts.answered (step host_confirms): since 2026-01-01 12:00:00 UTC, {until}" in drawn
+    assert f"hosts.answered (step host_confirms): since 2026-01-01 12:00:00.000 UTC, {until}" in drawn
     assert ("a person should look at it; it waits on" in drawn) is (due is None)
     assert "host_confirms waiting" in drawn

@@ -45,11 +45,11 @@ def test_the_history_of_a_saga_that_completed(shell: Shell) -> None:
     assert sentences(shell, "done") == [
         "errand done started, because of the event errands.asked",
         "find was skipped: there is nothing to ask for",
-        "asked courier to do fetch (fetch)",
+        "asked courier to do fetch",
         "fetch succeeded",
-        "asked courier to do deliver (deliver)",
+        "asked courier to do deliver",
         "deliver succeeded",
-        "asked courier to do report (report)",
+        "asked courier to do report",
         "report succeeded",
         "completed: every step is done",
     ]
@@ -58,7 +58,7 @@ def test_the_history_of_a_saga_that_completed(shell: Shell) -> None:
 def test_the_history_of_a_saga_that_was_refused(shell: Shell) -> None:
     shell.start("refused", "refused", "--wait")
     assert sentences(shell, "refused")[4:] == [
-        "asked courier to do deliver (deliver)",
+        "asked courier to do deliver",
         "deliver was rejected: nobody opened the door",
         "deliver was given up: it will not be tried again",
         "turned back, to undo what happened or may have: deliver: rejected: nobody opened the door",
@@ -162,7 +162,7 @@ def test_show_says_what_a_saga_waits_for_and_since_when(shell: Shell) -> None:
     assert " now +" in drawn
     assert "failed: the shop is shut; next attempt awaited for " in drawn
     assert "last error the shop is shut" in said
-    assert "fetch asked for, not done yet" in said
+    assert "fetch asked for, and may have happened" in said
     assert "deliver still to come" in said
     assert "deadline" in said
 
@@ -223,6 +223,8 @@ def test_a_contradiction_is_explained_by_show_history_and_timeline(shell: Shell)
     )
     drawn = shell.amends("timeline", "contradicted").words
     assert "contradiction: the service said rejected, and later succeeded; needs a person" in drawn
+    assert "≠P" in drawn
+    assert "P needs a person" in drawn
     assert "≠ contradiction" in drawn
 
 

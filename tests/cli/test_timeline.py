@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from rich.console import Console
 from amends.cli.timeline import drawn
 from amends.domain import events as e
 from amends.domain.wire import Outcome
+from amends.projections.timeline.axis import LABEL_LINES, labels
 from amends.projections.timeline.reading import DRAW, chart
 from amends.projections.timeline.scale import elapsed, positions
 from amends.projections.timeline.svg import svg
+from amends.projections.timeline.terminal import WORDS
 from tests.cli.conftest import Shell
 from tests.domain.driver import SECOND, T0, Play
 from tests.domain.fulfilment import Fulfilment, Ordered
@@ -24,6 +27,7 @@ from tests.domain.manager_play import Told
 from tests.domain.test_waits import YES, Booking
 
 PAGES = Path(__file__).with_name("timelines")
+HISTORY = Path(__file__).parents[2] / "docs" / "history.md"
 MS = timedelta(milliseconds=1)
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -106,12 +110,16 @@ def test_a_failed_saga_is_drawn_as_on_its_page(saga: Callable[[], Play]) -> None
     assert page(saga()) == (PAGES / f"{saga.__name__}.txt").read_text(encoding="utf-8")
 
 
+def test_the_drawing_in_the_docs_is_one_of_these_pages() -> None:
+    assert (PAGES / "timed_out.txt").read_text(encoding="utf-8") in HISTORY.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("saga", FAILED)
 def test_the_svg_has_every_bar_and_mark_with_its_time(saga: Callable[[], Play]) -> None:
     play = saga()
     made = chart(play.history, play.now)
     drawing = ET.fromstring(svg(made))
-    bars = [line for line in drawing.iter(f"{SVG}line") if line.get("class") != "grid"]
+    bars = [line for line in drawing.iter(f"{SVG}line") if line.find(f"{SVG}title") is not None]
     assert len(bars) == sum(len(lane.bars) for lane in made.all)
     texts = {text.text for text in drawing.iter(f"{SVG}text")}
     assert {lane.name for lane in made.all} <= texts
@@ -122,6 +130,36 @@ def test_the_svg_has_every_bar_and_mark_with_its_time(saga: Callable[[], Play]) 
     assert all(float(bar.get("x1", 0)) < end <= width for bar, end in zip(bars, ends, strict=True))
     titles = [title.text or "" for title in drawing.iter(f"{SVG}title")]
     assert any(f"{made.begin:%Y-%m-%d %H:%M:%S}.000 UTC" in title for title in titles)
+
+
+@pytest.mark.parametrize("saga", FAILED)
+def test_the_svg_says_what_its_lines_and_signs_mean_and_nothing_is_cut_off(saga: Callable[[], Play]) -> None:
+    play = saga()
+    made = chart(play.history, play.now)
+    drawing = ET.fromstring(svg(made))
+    texts = [text for text in drawing.iter(f"{SVG}text") if text.get("text-anchor") is None]
+    told = {text.text for text in texts}
+    bars = [bar for lane in made.all for bar in lane.bars]
+    signs = {bar.sign for bar in bars if bar.sign} | {mark.sign for lane in made.all for mark in lane.marks}
+    assert {WORDS[bar.kind] for bar in bars} | signs <= told
+    width, height = float(drawing.get("width", 0)), float(drawing.get("height", 0))
+    for text in texts:
+        small = text.get("class") in ("note", "time")
+        assert float(text.get("x", 0)) + len(text.text or "") * (6.6 if small else 7.6) <= width
+        assert float(text.get("y", 0)) < height
+
+
+@pytest.mark.parametrize("saga", FAILED)
+def test_every_time_is_told_though_they_are_close_together(saga: Callable[[], Play]) -> None:
+    play = saga()
+    made = chart(play.history, play.now)
+    texts = {f"+{elapsed(each - made.begin)}" for each in made.instants if each not in (made.begin, made.now)}
+    told = list(labels(made, positions(made.instants, 50), 54))
+    assert {label.text for label in told} - {"0"} >= texts
+    for line in range(LABEL_LINES):
+        spans = sorted((label.begin, label.begin + len(label.text)) for label in told if label.line == line)
+        assert all(end < begin for (_, end), (begin, _) in pairwise(spans))
+        assert all(end <= 54 for _, end in spans)
 
 
 def test_markup_in_a_key_does_no_harm() -> None:

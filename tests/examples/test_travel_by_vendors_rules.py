@@ -86,7 +86,7 @@ def test_the_deadline_passes_while_the_airline_fails_again_and_again(play: SagaT
 
 
 def test_the_traveller_is_told_at_every_step_where_the_trip_stands(play: SagaTest) -> None:
-    still, asked = "still to come", "asked for, not done yet"
+    still, asked = "still to come", "asked for, not answered yet"
     trip = play(TravelByVendorsRules).start(TRIP)
     car = trip.expect(HoldCar)
     assert told(trip) == {"car": asked, "hotel": still, "flight": still}

@@ -20,7 +20,7 @@ def test_where_it_stands_tells_what_its_handlers_know() -> None:
     assert facts["state"] == {"total": 100, "payment_id": "p1"}
     assert facts["timeouts"] == {"approval": "2026-01-02T00:00:00+00:00"}
     assert facts["known_as"] == ["payment_id p1"]
-    assert facts["steps"] == {"charge#1": "done", "pack#2": "asked for, not done yet"}
+    assert facts["steps"] == {"charge#1": "done", "pack#2": "asked for, not answered yet"}
     assert "clashes" not in facts
 
 
@@ -36,6 +36,6 @@ def test_its_history_reads_as_sentences() -> None:
         "heard of orders.ordered",
         "decided to send payments.charge, as charge#1",
         "decided to send warehouse.pack, as pack#2",
-        "set the timeout 'approval' to 2026-01-02 00:00:00 UTC",
+        "set the timeout 'approval' to 2026-01-02 00:00:00.000 UTC",
     ]
     assert told[-1] == "is known by payment_id p1, too"

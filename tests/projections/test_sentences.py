@@ -12,7 +12,7 @@ from amends.domain.wire import Direction, Outcome
 from amends.projections.story import sentence
 from tests.projections.conftest import Place
 
-AT: Final = datetime(2026, 11, 21, 8, 0, 0, 123456, tzinfo=UTC)
+AT: Final = datetime(2026, 11, 21, 8, 0, 0, 123999, tzinfo=UTC)
 KEY: Final = UUID(int=7)
 
 FIELDS: Final[dict[str, Any]] = {

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-_CAR: Final = (
-    ("confirm_car", {"done": "yours"}),
-    ("hold_car", {"done": "held for you", "undone": "released"}),
-)
-_HOTEL: Final = (
-    ("capture_hotel", {"done": "yours"}),
-    ("preauthorise_hotel", {"done": "held for you", "undone": "released"}),
-)
+_HOLD: Final = {"done": "held for you", "undone": "released", "undone in case it happened": "released"}
+_CAR: Final = (("confirm_car", {"done": "yours"}), ("hold_car", _HOLD))
+_HOTEL: Final = (("capture_hotel", {"done": "yours"}), ("preauthorise_hotel", _HOLD))
 _FLIGHT: Final = (
     (
         "book_flight",

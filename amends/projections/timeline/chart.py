@@ -86,13 +86,16 @@ class Mark:
 
 @dataclass
 class Lane:
-    """A line of the picture; `notes` say in words what it shows."""
+    """A line of the picture; `notes` say in words what it shows. What is `doubtful` was asked for, and may have
+    happened.
+    """
 
     name: str
     bars: list[Bar] = field(default_factory=list[Bar])
     marks: list[Mark] = field(default_factory=list[Mark])
     notes: list[str] = field(default_factory=list[str])
     attempts: dict[tuple[int, int], Bar] = field(default_factory=dict[tuple[int, int], Bar])
+    doubtful: bool = False
 
     def open(self, bar: Bar) -> None:
         """Begin a bar; those that only bridge the time until then end."""

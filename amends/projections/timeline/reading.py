@@ -11,6 +11,8 @@ from amends.domain.history import Recorded
 from amends.domain.wire import Direction
 from amends.projections.timeline.chart import Bar, Chart, Kind, Lane, Mark, Sign
 
+_MAY_HAVE: Final = "; it may have happened"
+
 
 def chart(history: Sequence[Recorded], now: datetime | None = None) -> Chart:
     """Read a history; it is not empty, and begins with the start. One that is not over is drawn until `now`."""
@@ -35,7 +37,7 @@ def _turned_back(made: Chart, event: Any) -> None:
     made.status = "compensating"
     made.saga.marks.append(Mark(event.at, Sign.TURNED_BACK, event.reason))
     reopened = isinstance(event, e.SagaReopened)
-    made.saga.note(f"{'reopened' if reopened else 'turned back'}: {event.reason}")
+    made.saga.note(f"turned back{' after its end' if reopened else ''}: {event.reason}")
 
 
 def _ended(status: str) -> Callable[[Chart, Any], None]:
@@ -84,6 +86,7 @@ def _sent(made: Chart, event: e.CommandRecorded | e.CommandReleased) -> None:
     lane = made.lane(event.step, event.direction)
     bar = Bar(Kind.ASKED, event.at, number=len(lane.attempts) + 1)
     lane.attempts[event.round, event.attempt] = bar
+    lane.doubtful = True
     lane.open(bar)
 
 
@@ -104,6 +107,10 @@ def _answered(sign: Sign) -> Callable[[Chart, Any], None]:
         reason = getattr(event, "reason", "") or getattr(event, "code", "")
         words = "no answer" if sign is Sign.TIMED_OUT else f"{sign}: {reason}" if reason else str(sign)
         lane.note(f"{words}, late" if late else words)
+        if sign in (Sign.SUCCEEDED, Sign.REJECTED):
+            lane.doubtful = False
+            if event.direction is Direction.CLOSE:
+                made.lane(event.step).doubtful = False
 
     return draw
 
@@ -111,6 +118,7 @@ def _answered(sign: Sign) -> Callable[[Chart, Any], None]:
 def _contradiction(made: Chart, event: e.ContradictionFound) -> None:
     lane = made.lane(event.step, event.direction)
     lane.marks.append(Mark(event.at, Sign.CONTRADICTION, f"{event.recorded}, then {event.came}"))
+    lane.marks.append(Mark(event.at, Sign.PARKED))
     lane.note(f"contradiction: the service said {event.recorded}, and later {event.came}; needs a person")
 
 
@@ -130,7 +138,7 @@ def _given_up(made: Chart, event: e.StepGivenUp) -> None:
         if bar.kind is not Kind.ASKED:
             bar.close(event.at)
     lane.marks.append(Mark(event.at, Sign.GIVEN_UP, event.reason))
-    lane.note("given up")
+    lane.note(f"given up{_MAY_HAVE if lane.doubtful else ''}")
 
 
 def _skipped(made: Chart, event: e.StepSkipped) -> None:
@@ -150,7 +158,8 @@ def _by_hand(made: Chart, event: Any) -> None:
     step: str = event.step
     lane = made.lane(step, getattr(event, "direction", Direction.FORWARD)) if step else made.saga
     lane.marks.append(Mark(event.at, Sign.OPERATOR, event.reason))
-    lane.note(f"{_DEEDS[type(event)]} by {event.by}: {event.reason}")
+    doubt = _MAY_HAVE if isinstance(event, e.StepSkippedByHand) and lane.doubtful else ""
+    lane.note(f"{_DEEDS[type(event)]} by {event.by}: {event.reason}{doubt}")
     if isinstance(event, e.StepSettledByHand | e.StepSkippedByHand):
         lane.close(event.at)
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from amends.projections.timeline.axis import LABEL_LINES, labels
 from amends.projections.timeline.chart import Bar, Chart, Kind, Lane, Sign
-from amends.projections.timeline.scale import elapsed, positions
+from amends.projections.timeline.scale import positions
 
 SIGNS: Final[Mapping[Sign, str]] = {
     Sign.SUCCEEDED: "✓",
@@ -35,29 +36,27 @@ LINES: Final[Mapping[Kind, str]] = {
 }
 """The character that each kind of bar is drawn with."""
 
-_WORDS: Final[Mapping[Kind, str]] = {
+WORDS: Final[Mapping[Kind, str]] = {
     Kind.ASKED: "asked, answer awaited",
     Kind.DELAY: "until the next attempt",
     Kind.HELD: "held by limits",
     Kind.WAIT: "waiting for an event",
     Kind.SUSPENDED: "suspended",
 }
+"""What each kind of bar means."""
+
 _OPEN: Final = "▸"
 _BETWEEN: Final = "   "
 
 
 def axis(made: Chart, width: int) -> str:
     """The times since the start, as many as there is room for, and now where that is told."""
-    now = f"now +{elapsed(made.now - made.begin)}" if made.now else ""
-    room = width - len(now) - 1 if now else width
-    cells = [*" " * (width - len(now)), *now]
-    free = 0
-    for instant, column in _columns(made, width).items():
-        text = f"+{elapsed(instant - made.begin)}" if instant != made.begin else "0"
-        if column >= free and column + len(text) <= room:
-            cells[column : column + len(text)] = text
-            free = column + len(text) + 1
-    return "".join(cells).rstrip()
+    lines = [[" "] * width for _ in range(LABEL_LINES)]
+    for label in labels(made, _columns(made, width), width):
+        begin = int(label.begin)
+        lines[label.line][begin : begin + len(label.text)] = label.text
+    told = ["".join(cells).rstrip() for cells in reversed(lines)]
+    return "\n".join(line for line in told if line)
 
 
 def rows(made: Chart, width: int) -> Sequence[tuple[Lane, str]]:
@@ -71,7 +70,7 @@ def legend(made: Chart, width: int) -> str:
     bars = [bar for lane in made.all for bar in lane.bars]
     kinds = {bar.kind for bar in bars}
     signs = {bar.sign for bar in bars} | {mark.sign for lane in made.all for mark in lane.marks}
-    told = [f"{LINES[kind]} {_WORDS[kind]}" for kind in Kind if kind in kinds]
+    told = [f"{LINES[kind]} {WORDS[kind]}" for kind in Kind if kind in kinds]
     told += [f"{_OPEN} goes on"] if any(bar.end is None for bar in bars) else []
     told += [f"{SIGNS[sign]} {sign}" for sign in Sign if sign in signs]
     lines = [""]
@@ -94,8 +93,9 @@ def _row(lane: Lane, columns: Mapping[datetime, int], width: int) -> str:
     for mark in lane.marks:
         column = columns[mark.at]
         # The end of a bar says more than that it was given up then; what comes second stands beside it.
-        free = column if cells[column] in (" ", *LINES.values()) else min(column + 1, width - 1)
-        cells[free] = SIGNS[mark.sign]
+        while column < width - 1 and cells[column] not in (" ", *LINES.values()):
+            column += 1
+        cells[column] = SIGNS[mark.sign]
     return "".join(cells).rstrip()
 
 

@@ -9,7 +9,7 @@ RETURN (
         WHEN 'saga.completed' THEN 'completed: every step is done'
         WHEN 'saga.compensating' THEN 'turned back, to undo what happened or may have: ' || reason
         WHEN 'saga.compensated' THEN 'compensated: all that had to be undone is undone'
-        WHEN 'saga.reopened' THEN 'reopened: ' || reason
+        WHEN 'saga.reopened' THEN 'turned back after its end: ' || reason
         WHEN 'saga.deadline-passed' THEN 'the deadline passed'
         WHEN 'saga.cancel-requested' THEN concat(by, ' asked to cancel: ', reason)
         WHEN 'saga.suspended' THEN concat(by, ' suspended it: ', reason)
@@ -77,7 +77,7 @@ RETURN (
                 )
                 ELSE concat(
                     CASE direction WHEN 'compensate' THEN ' to undo ' ELSE ' to do ' END, step,
-                    ' (', substr(subject, strpos(subject, '.') + 1), ')'
+                    CASE WHEN action <> step THEN concat(' (', action, ')') END
                 )
             END,
             attempt,
@@ -92,7 +92,10 @@ RETURN (
             WHEN 'close' THEN concat(step, ' did not happen, and no longer can: ', why)
             ELSE concat(what, ' was rejected', attempt, ': ', why)
         END
-        WHEN 'command.failed' THEN concat(what, ' failed', attempt, ', for a technical reason: ', why)
+        WHEN 'command.failed' THEN concat(
+            what, ' failed', attempt, ', for a technical reason: ', why,
+            CASE direction WHEN 'forward' THEN '; that is no proof that it did not happen' END
+        )
         WHEN 'command.timed-out'
             THEN concat('no answer in time to ', what, attempt, '; nobody knows whether it happened')
         WHEN 'command.retry-scheduled' THEN concat(what, ' will be tried again at ', due)
@@ -111,10 +114,11 @@ RETURN (
     END
     FROM (
         SELECT
-            event AS e, event ->> 'subject' AS subject, event ->> 'reason' AS reason, event ->> 'by' AS by,
+            event AS e, event ->> 'subject' AS subject,
+            substr(event ->> 'subject', strpos(event ->> 'subject', '.') + 1) AS action, event ->> 'reason' AS reason, event ->> 'by' AS by,
             event ->> 'name' AS name, event ->> 'step' AS step, coalesce(event ->> 'direction', 'forward') AS direction,
             coalesce(nullif(event ->> 'reason', ''), nullif(event ->> 'code', ''), 'no reason given') AS why,
-            to_char((event ->> 'due')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS due,
+            to_char((event ->> 'due')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS "UTC"') AS due,
             concat(
                 CASE WHEN event ->> 'round' <> '1' THEN format(' (round %s)', event ->> 'round') END,
                 CASE WHEN event ->> 'attempt' <> '1' THEN format(' (attempt %s)', event ->> 'attempt') END
