@@ -123,7 +123,8 @@ def _legend(made: Chart, width: float, y: int) -> tuple[list[str], int]:
     signs = {bar.sign for bar in bars} | {mark.sign for lane in made.all for mark in lane.marks}
     lines: list[str] = []
     x = _LEFT
-    for each in (*(kind for kind in Kind if kind in kinds), *(sign for sign in Sign if sign in signs)):
+    terms: list[Kind | Sign] = [*(kind for kind in Kind if kind in kinds), *(s for s in Sign if s in signs)]
+    for each in terms:
         words = WORDS[each] if isinstance(each, Kind) else str(each)
         room = 32 + len(words) * _SMALL_LETTER
         if x + room > width:
