@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from amends.cli import bulk, dead, listing, operating, projecting, reading, travelling
+from amends.cli.bench.command import bench
 from amends.cli.checking import check
 from amends.cli.demo import demo as run_demo
 from amends.cli.describing import describe
@@ -112,6 +113,7 @@ app.command()(timeline)
 app.command()(whatif)
 app.command()(doctor)
 app.command()(limits)
+app.command()(bench)
 app.add_typer(reading.app)
 app.add_typer(listing.app)
 app.add_typer(dead.app, name="dead")

@@ -1,0 +1,153 @@
+"""Placing orders: a few each second, many at once, or as many as are dealt with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+from nats.aio.msg import Msg
+
+from amends.cli.bench.orders import FINAL, order
+from amends.client import Client
+from amends.domain import wire
+from amends.domain.errors import AmendsError
+from amends.examples.order.saga import Order
+from amends.infrastructure.clock import SystemClock
+from amends.infrastructure.embedded import Servers
+from amends.infrastructure.nats import Broker
+from amends.infrastructure.postgres.store import PostgresStore
+from amends.infrastructure.settings import Settings
+
+MOST: Final = 1_000_000
+_LEAST_WAITING: Final = 500
+_WAITING_SECONDS: Final = 2.0
+_LOOK_EVERY: Final = 0.2
+_STANDSTILL: Final = 60.0
+
+
+class StoodStill(AmendsError):
+    """No order came to its end for a minute, though some were to be dealt with."""
+
+
+class Load:
+    """Places orders, and knows how many are over. Each is placed once: they are numbered from 0."""
+
+    def __init__(self, client: Client, store: PostgresStore, broker: Broker) -> None:
+        self.placed = 0
+        self.store = store
+        self._client = client
+        self._broker = broker
+        self._clock = SystemClock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Load]:
+        """On the servers, and in the namespace, of these settings."""
+        async with (
+            Servers(settings) as servers,
+            Client(settings) as client,
+            PostgresStore.open(servers.database_url, settings.namespace) as store,
+            Broker(servers.nats_url, name="benchmark", namespace=settings.namespace) as broker,
+        ):
+            yield cls(client, store, broker)
+
+    async def at_once(self, count: int) -> float:
+        """Place so many together. Returns the seconds until all are over. Raises `StoodStill`."""
+        began = self._clock.now()
+        await self._place(count)
+        await self.drained()
+        return self._since(began)
+
+    async def saturated(self, warm: float, seconds: float, edge: Callable[[], Awaitable[None]]) -> float:
+        """Have more orders waiting than can be dealt with, for so many seconds after a time to get warm.
+
+        Returns how many came to their end in a second. `edge` is called at the beginning and at the end of what is
+        measured.
+        """
+        await self._fed(warm)
+        await edge()
+        before, began = await self._over(), self._clock.now()
+        await self._fed(seconds)
+        over, took = await self._over() - before, self._since(began)
+        await edge()
+        return over / took
+
+    async def light(self, rate: int, seconds: float) -> list[float]:
+        """Place so many orders a second. Returns how long each took in milliseconds, from when it was due to be placed
+        to the message that it is over.
+        """
+        due: dict[str, datetime] = {}
+        took: list[float] = []
+        told = asyncio.Event()
+
+        async def hear(message: Msg) -> None:
+            key = (message.headers or {}).get(wire.KEY, "")
+            if key in due and message.subject.rpartition(".")[2] in FINAL:
+                took.append(self._since(due.pop(key)) * 1000)
+                told.set()
+
+        subject = wire.saga_subject(self._broker.namespace, Order.definition.name, "*")
+        subscription = await self._broker.client.subscribe(subject, cb=hear)
+        began = self._clock.now()
+        for number in range(round(rate * seconds)):
+            at = began + timedelta(seconds=number / rate)
+            await self._clock.sleep(max(0.0, -self._since(at)))
+            placed = order(self.placed)
+            self.placed += 1
+            due[placed.order_id] = at
+            await self._client.start(Order, placed)
+        async with asyncio.timeout(_STANDSTILL):
+            while due:
+                told.clear()
+                await told.wait()
+        await subscription.unsubscribe()
+        return took
+
+    async def drained(self) -> None:
+        """Returns when all that was placed is over. Raises `StoodStill`."""
+        moved, before = self._clock.now(), -1
+        while (over := await self._told()) < self.placed or (over := await self._over()) < self.placed:
+            if over > before:
+                moved, before = self._clock.now(), over
+            elif self._since(moved) > _STANDSTILL:
+                raise StoodStill(
+                    f"expected {self.placed} orders to come to their end; {over} did, and none within a minute"
+                )
+            await self._clock.sleep(_LOOK_EVERY / 4)
+
+    async def _fed(self, seconds: float) -> None:
+        """Keep enough waiting for the next seconds' work, as far as one can tell from those before."""
+        began, before = self._clock.now(), await self._told()
+        while (rest := seconds - (past := self._since(began))) > 0:
+            over = await self._told()
+            rate = (over - before) / past if past else 0.0
+            waiting = max(_LEAST_WAITING, round(rate * _WAITING_SECONDS))
+            await self._place(waiting - (self.placed - over))
+            await self._clock.sleep(min(_LOOK_EVERY, rest))
+
+    async def _place(self, count: int) -> None:
+        numbers = range(self.placed, min(self.placed + max(count, 0), MOST))
+        if numbers:
+            self.placed = numbers.stop
+            await self._client.start_many(Order, map(order, numbers))
+
+    async def _over(self) -> int:
+        """How many are over, as the store has it; asking costs more with every order that was ever placed."""
+        counts = await self.store.counts()
+        return sum(number for (_, status), number in counts.items() if status in FINAL)
+
+    async def _told(self) -> int:
+        """How many messages there are that a saga is over, which costs the broker nothing to tell."""
+        ns = self._broker.namespace
+        found = await self._broker.api.call(
+            f"STREAM.INFO.{wire.stream(ns, 'sagas')}",
+            {"subjects_filter": wire.saga_subject(ns, Order.definition.name, "*")},
+        )
+        by_subject: dict[str, int] = found["state"].get("subjects") or {}
+        return sum(by_subject.get(wire.saga_subject(ns, Order.definition.name, end), 0) for end in FINAL)
+
+    def _since(self, then: datetime) -> float:
+        return (self._clock.now() - then).total_seconds()
