@@ -83,7 +83,9 @@ def _report(outcome: Outcome) -> RenderableType:
     if outcome.unreadable:
         parts.append(Text(f"  {outcome.unreadable} cannot be read by this version of Amends", "red"))
     if outcome.migrated:
-        parts.append(Text(f"  {outcome.migrated} were migrated on the way, and are not compared", "yellow"))
+        parts.append(
+            Text(f"  {outcome.migrated} were migrated on the way, and are decided again from there on")
+        )
     if outcome.differing:
         parts += [Text(), _counts(outcome), Text(), *(_saga(outcome, each) for each in outcome.sagas)]
         left = outcome.differing - len(outcome.sagas)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from amends import Command, Event, Retry, Saga, step, wait_for
-from amends.domain import events as e
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.history import Recorded, read
 from amends.domain.identity import saga_id
 from amends.domain.inputs import Skip
+from amends.domain.migration import Migration
 from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.ports import Commit, SagaRow, Which
 from amends.projections import histories
@@ -129,6 +129,15 @@ class Approving(Saga[Placed], name="order", version=2, key="order_id", deadline=
 
     reserve, charge, ship, notify = Order.reserve, Order.charge, Order.ship, Order.notify
     approval = wait_for(Approved, timeout=SECOND * 60, key="order_id", on_timeout="skip")
+
+
+class Asked(
+    Saga[Placed], name="order", version=3, key="order_id", migrates=[Migration(2, {"approval": "answer"})]
+):
+    """Waits for the same under another name."""
+
+    reserve, charge, ship, notify = Order.reserve, Order.charge, Order.ship, Order.notify
+    answer = wait_for(Approved, timeout=SECOND * 60, key="order_id", on_timeout="skip")
 
 
 class Counted(Event, subject="inventory.counted"):
@@ -334,12 +343,105 @@ async def test_a_whole_store_is_counted_and_intended_differences_pass() -> None:
     assert (await what_if(store, TheSame.definition, Which())).as_json()["the_same"] == 1
 
 
-async def test_a_saga_that_was_migrated_is_counted_and_not_compared() -> None:
+class Moved(
+    Saga[Placed], name="order", version=2, key="order_id", migrates=[Migration(1, {"charge": "pay"})]
+):
+    """The charge has another name."""
+
+    reserve = Order.reserve
+
+    @step(timeout=SECOND * 10, retry=RETRY)
+    def pay(self) -> Charge:
+        return Charge(order_id=self.key, amount=self.start.total)
+
+    @pay.compensate(timeout=SECOND * 10, retry=RETRY)
+    def refund(self) -> Refund:
+        return Refund(order_id=self.key)
+
+    ship, notify = Order.ship, Order.notify
+
+
+class Grateful(Saga[Placed], name="order", version=3, key="order_id"):
+    """As the second version, and wraps a gift before it ships."""
+
+    reserve, pay = Order.reserve, Moved.pay
+
+    @step
+    def wrap(self) -> Wrap:
+        return Wrap(order_id=self.key)
+
+    ship, notify = Order.ship, Order.notify
+
+
+class Dearer(Saga[Placed], name="order", version=3, key="order_id"):
+    """As the second version, and charges more."""
+
+    reserve = Order.reserve
+
+    @step(timeout=SECOND * 10, retry=RETRY)
+    def pay(self) -> Charge:
+        return Charge(order_id=self.key, amount=self.start.total + 10)
+
+    @pay.compensate(timeout=SECOND * 10, retry=RETRY)
+    def refund(self) -> Refund:
+        return Refund(order_id=self.key)
+
+    ship, notify = Order.ship, Order.notify
+
+
+def migrated(*before: str) -> Play:
+    """It goes on under the second version, while an answer is awaited that comes a second later."""
     play = Play()
-    moved = e.SagaMigrated(at=play.now, cause="migrate-1", by="anna", reason="a new version", definition=2)
-    play.aggregate.append([moved])
-    found = await what_if(await store_of(play), WithTax.definition, Which())
-    assert (found.examined, found.migrated, found.same, found.passed) == (1, 1, 0, True)
+    play.succeed(*before)
+    play.now += SECOND
+    play.migrate(Moved)
+    play.now += SECOND
+    return play
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((), ("reserve", "pay", "ship")),
+        (("reserve",), ("charge", "ship")),
+        (("reserve", "charge"), ("ship",)),
+        (("reserve", "charge", "ship"), ()),
+    ],
+)
+def test_a_saga_that_was_migrated_is_decided_again_from_there_on(
+    before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    play = migrated(*before)
+    play.succeed(*after)
+    for _ in range(3):
+        play.tick()
+    found = told(Moved, play)
+    assert list(found.differences) == []
+    assert (found.recorded, found.candidate) == ("running", "running")
+    assert differences(Grateful, play)[0][1] == "added:wrap"
+
+
+def test_what_came_before_a_migration_is_not_decided_again() -> None:
+    play = migrated("reserve")
+    play.reject("charge")
+    play.succeed("undo reserve")
+    assert differences(Dearer, play) == [], "the charge was asked for before"
+    play = migrated()
+    play.succeed("reserve", "pay", "ship", "notify")
+    assert [name for _, name in differences(Dearer, play)] == ["changed:pay"]
+
+
+def test_what_an_older_version_waited_for_and_a_newer_one_calls_otherwise_is_not_unknown() -> None:
+    play = Play(Approving)
+    play.succeed("reserve", "charge", "ship", "notify")
+    play.migrate(Asked)
+    found = told(Asked, play)
+    assert (list(found.differences), found.candidate) == ([], "running")
+
+
+async def test_sagas_that_were_migrated_are_counted() -> None:
+    found = await what_if(await store_of(migrated("reserve")), Moved.definition, Which())
+    assert (found.examined, found.migrated, found.same, found.passed) == (1, 1, 1, True)
 
 
 async def test_a_store_is_gone_through_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from dataclasses import replace
+
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from amends.domain import events as e
 from amends.domain.definition import Definition
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.history import Recorded, read
+from amends.domain.inputs import Migrate
+from amends.domain.migration import Migration
 from amends.domain.wire import Outcome
 from amends.projections.whatif.rehearsal import rehearse
 from tests.domain.driver import Play
@@ -69,6 +73,23 @@ def test_the_same_definition_records_the_same_whatever_services_say(
         if ticks and play.state.wake_up:
             play.tick()
     assert_the_same(definition, play.history)
+
+
+@_SETTINGS
+@given(definitions(), acts(*ACTIONS, *["admit"] * 8), st.integers(0, 20), st.booleans())
+def test_from_a_migration_on_the_same_definition_records_the_same(
+    definition: Definition, happens: list[Act], before: int, limited: bool
+) -> None:
+    network = Network(definition, limited=limited)
+    for act in happens[:before]:
+        network.act(act)
+    assume(not network.state.status.final)
+    network.older.append(definition)
+    network.definition = replace(definition, version=2, migrations=(Migration(1),))
+    network.give(Migrate("migrate-1", "a better way", to=2, by="ops"))
+    for act in happens[before:]:
+        network.act(act)
+    assert_the_same(network.definition, network.history)
 
 
 def test_a_process_manager_decides_again_what_its_handlers_decided() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from heapq import heappop, heappush
@@ -14,10 +14,13 @@ from amends.domain.correlation import LearntKey
 from amends.domain.decide import take_turn
 from amends.domain.definition import InvalidMessage
 from amends.domain.errors import ActionRefused
+from amends.domain.evolve import fold
 from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.history import Recorded
-from amends.domain.inputs import Arrival, Input, Reply, Start, Tick
+from amends.domain.inputs import Arrival, Input, Migrate, Reply, Start, Tick
+from amends.domain.planning import proceed
 from amends.domain.state import SagaState
+from amends.domain.turn import Turn
 from amends.domain.wire import service
 from amends.projections.whatif.inputs import Told, told
 
@@ -49,6 +52,9 @@ def rehearse(candidate: AnyDefinition, history: Sequence[Recorded]) -> Rehearsed
     An answer is that of the same command: the same step, direction, round and attempt. It comes as long after the
     command as it did in fact. A command that the record does not have is never answered, and time stands still for a
     saga that waits for one.
+
+    A saga that was migrated is taken as it was recorded up to its last migration, for that was decided by another
+    version; from there on the candidate decides.
     """
     rehearsal = _Rehearsal(candidate, history)
     rehearsal.run()
@@ -72,8 +78,13 @@ class _Rehearsal:
         self._order = count()
         self._agenda: list[tuple[datetime, int, int, Told]] = []
         self._answers: dict[UUID, list[Told]] = {}
+        taken = last_migration(events)
+        self._migrated = self._take(history[:taken]) if taken else None
+        asked = {event.command_id for event in events[:taken] if isinstance(event, e.CommandRecorded)}
         for each in told(history):
-            if each.answers is None:
+            if each.version <= taken:
+                continue
+            if each.answers is None or each.answers in asked:
                 self._plan(each)
             else:
                 self._answers.setdefault(each.answers, []).append(each)
@@ -84,13 +95,35 @@ class _Rehearsal:
 
     def run(self) -> None:
         """Until nothing of the record is left to tell."""
-        going = True
+        going = self._migrated is None or self._go_on(self._migrated)
         while going and self._agenda:
             _, _, _, coming = heappop(self._agenda)
             going = self._pass_time(coming) and self._tell(coming)
             if going and not self._agenda:
                 self._wait()
         self.result.unknown = self._unknown()
+
+    def _take(self, history: Sequence[Recorded]) -> Told:
+        """What is recorded up to a migration, as it is; and that migration."""
+        self.result.events += [(recorded.originator_version, recorded.event) for recorded in history]
+        state = self.result.state = fold((recorded.event for recorded in history), self._id)
+        assert state is not None
+        self._waited |= {step.name for step in state.steps.values() if step.wait}
+        event = history[-1].event
+        assert isinstance(event, e.SagaMigrated)
+        given = Migrate(event.cause, event.reason, by=event.by, trace=event.trace, to=event.definition)
+        return Told(history[-1].originator_version, event.at, event.by, given, None, None)
+
+    def _go_on(self, migrated: Told) -> bool:
+        """What the candidate does as soon as it has the saga; False where it cannot decide."""
+
+        def decide() -> Turn:
+            turn = Turn(self._candidate, self._id, self._state, migrated.given, migrated.at, migrated.by)
+            turn.limited = self._limited
+            proceed(turn)
+            return turn
+
+        return self._decide(migrated, decide)
 
     def _plan(self, coming: Told) -> None:
         heappush(self._agenda, (coming.at, coming.version, next(self._order), coming))
@@ -115,18 +148,24 @@ class _Rehearsal:
         """False where the candidate cannot decide any more."""
         if isinstance(coming.given, Tick) and self._unknown():
             return True
-        before = self._state
-        try:
-            turn = take_turn(
+        return self._decide(
+            coming,
+            lambda: take_turn(
                 self._candidate,
                 self._id,
-                before,
+                self._state,
                 self._given(coming.given),
                 coming.at,
                 coming.by,
                 self._refused,
                 self._limited,
-            )
+            ),
+        )
+
+    def _decide(self, coming: Told, decide: Callable[[], Turn]) -> bool:
+        """False where the candidate cannot decide any more."""
+        try:
+            turn = decide()
         except ActionRefused as error:
             self._trouble("refused", coming, str(error))
         except InvalidMessage as error:
@@ -181,6 +220,13 @@ class _Rehearsal:
         ref = self._state.find(given.command_id) if self._state and isinstance(given, Reply) else None
         what = ref.step.name if ref else type(given).__name__.lower()
         self.result.troubles.append(Trouble(kind, what, coming.version, text))
+
+
+def last_migration(events: Sequence[e.SagaEvent]) -> int:
+    """How many events there are up to the last migration; 0: there is none."""
+    return max(
+        (count for count, event in enumerate(events, 1) if isinstance(event, e.SagaMigrated)), default=0
+    )
 
 
 def history_is_over(events: Sequence[e.SagaEvent]) -> bool:

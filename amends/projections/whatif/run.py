@@ -48,7 +48,7 @@ class Outcome:
     @property
     def same(self) -> int:
         """How many would have gone the same."""
-        return self.examined - self.differing - self.unreadable - self.migrated
+        return self.examined - self.differing - self.unreadable
 
     def surprises(self, comparison: Comparison) -> Iterator[Difference]:
         """Its differences that were not expected."""
@@ -83,7 +83,7 @@ async def what_if(
 ) -> Outcome:
     """Decide these histories again by the candidate. `expected` are patterns of differences that are intended.
 
-    A saga that was migrated had two definitions, which no one candidate stands for: it is counted, and not decided.
+    A saga that was migrated had several definitions: the candidate decides it from its last migration on.
     Raises `BadExpectation` for a pattern that no difference can match, `NothingRecorded` where there is no history.
     """
     _check(expected)
@@ -92,9 +92,8 @@ async def what_if(
         outcome.examined += 1
         if isinstance(history, Exception):
             outcome.unreadable += 1
-        elif any(isinstance(recorded.event, SagaMigrated) for recorded in history):
-            outcome.migrated += 1
         else:
+            outcome.migrated += any(isinstance(recorded.event, SagaMigrated) for recorded in history)
             _count(outcome, compare(candidate, history), listed)
         progress()
     if not outcome.examined:
