@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from psycopg import AsyncConnection
+from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 
 from amends.infrastructure.postgres.link import is_transient
@@ -45,11 +46,12 @@ class PostgresSavepoint:
     def is_lost(self, error: Exception) -> bool:
         """Whether the batch is tried again: the connection is gone, or the transaction was chosen as a victim.
 
-        Not so for trouble with another database that the handler talks to: that is an outage to be answered.
+        Not so for trouble with another database that the handler talks to: that is an outage to be answered. Nor for
+        a statement that takes longer than it may: it would, again and again.
         """
         if self.tx.closed or self.tx.broken:
             return True
-        if not is_transient(error):
+        if not is_transient(error) or isinstance(error, QueryCanceled):
             return False
         usable = self.tx.info.transaction_status == TransactionStatus.INTRANS
         return (getattr(error, "sqlstate", None) or "").startswith("40") if usable else True

@@ -17,23 +17,8 @@ from amends.domain.foreign import ForeignAnswers
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.waiting import Silence, Waiting
+from amends.testing.simulation.made_up import Do, Undo
 from tests.domain.driver import SECOND, Placed
-
-
-class Did(Event, subject="service.did"):
-    what: str
-
-
-class Undid(Event, subject="service.undid"):
-    what: str
-
-
-class Do(Command[Did], subject="service.do"):
-    step: str
-
-
-class Undo(Command[Undid], subject="service.undo"):
-    step: str
 
 
 class Told(Event, subject="service.told"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -12,33 +12,12 @@ import pytest
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.limits import Breaker, Limit
 from amends.infrastructure.limits import WAITS, LimitedCommand, LimitedSaga, Reserved, Slot
-from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.ports import Held
-from amends.infrastructure.postgres.store import PostgresStore, migrate_store
-from tests.conftest import DatabaseFrom
+from tests.infrastructure.conftest import AnyStore
 from tests.infrastructure.store_data import HOUR, NOW, batch, new, skipped, started
 from tests.infrastructure.store_data import held as held_message
 
-AnyStore = MemoryStore | PostgresStore
 PAUSE = timedelta(milliseconds=50)
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def store(request: pytest.FixtureRequest, database_from: DatabaseFrom) -> AsyncIterator[AnyStore]:
-    if request.param == "memory":
-        yield MemoryStore(SystemClock())
-        return
-    url = await database_from("store", lambda url: migrate_store(url, "test"))
-    async with PostgresStore.open(url, "test") as opened:
-        yield opened
 
 
 def command(participant: str = "inventory", *, out: bool = False, backwards: bool = False) -> LimitedCommand:

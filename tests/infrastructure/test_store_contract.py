@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,7 +17,6 @@ from amends.domain.events import EVENT_TYPES
 from amends.domain.history import verify
 from amends.infrastructure.broker import Mark
 from amends.infrastructure.jobs import JobItem
-from amends.infrastructure.memory.store import MemoryStore
 from amends.infrastructure.ports import (
     Commit,
     Handled,
@@ -29,9 +27,8 @@ from amends.infrastructure.ports import (
     Unclaimed,
     Which,
 )
-from amends.infrastructure.postgres.store import PostgresStore, migrate_store
 from amends.infrastructure.shapes import ShapeDiffers
-from tests.conftest import DatabaseFrom
+from tests.infrastructure.conftest import AnyStore
 from tests.infrastructure.store_data import (
     HELD_HERE,
     HOUR,
@@ -51,27 +48,8 @@ from tests.infrastructure.store_data import (
     started,
 )
 
-AnyStore: TypeAlias = MemoryStore | PostgresStore
 EXPIRED = timedelta(0)
 PAYMENT = LearntKey("order", "payment", "p1")
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        raise NotImplementedError
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def store(request: pytest.FixtureRequest, database_from: DatabaseFrom) -> AsyncIterator[AnyStore]:
-    if request.param == "memory":
-        yield MemoryStore(SystemClock())
-        return
-    url = await database_from("store", lambda url: migrate_store(url, "test"))
-    async with PostgresStore.open(url, "test") as opened:
-        yield opened
 
 
 # Histories

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid5
 
 import psycopg
@@ -80,6 +80,13 @@ async def effect(tx: Tx, order_id: str, kind: str) -> None:
     await tx.execute("INSERT INTO effects VALUES (%s, %s)", [order_id, kind])
 
 
+_STATEMENTS: dict[str, tuple[LiteralString, ...]] = {
+    "statement": ("SELECT 1/0",),
+    "too slow": ("SET LOCAL statement_timeout TO '10ms'", "SELECT pg_sleep(3600)"),
+    "later": ("INSERT INTO unique_later VALUES ('same'), ('same')",),
+}
+
+
 async def misbehave(how: str, tx: Tx, order_id: str) -> None:
     match how:
         case "reject":
@@ -88,8 +95,9 @@ async def misbehave(how: str, tx: Tx, order_id: str) -> None:
             raise Failed("busy", "the bank is busy", retry_after=timedelta(seconds=90))
         case "break":
             raise ZeroDivisionError("a bug")
-        case "statement":
-            await tx.execute("SELECT 1/0")
+        case "statement" | "too slow" | "later":
+            for statement in _STATEMENTS[how]:
+                await tx.execute(statement)
         case "swallow":
             try:
                 await tx.execute("SELECT 1/0")
@@ -97,8 +105,6 @@ async def misbehave(how: str, tx: Tx, order_id: str) -> None:
                 return
         case "elsewhere":
             raise psycopg.OperationalError("another database, which it talks to, cannot be reached")
-        case "later":
-            await tx.execute("INSERT INTO unique_later VALUES ('same'), ('same')")
         case "unsendable":
             raise Rejected("declined", "no JSON for this", {"limit": float("nan")})
         case _:

@@ -199,6 +199,7 @@ async def test_a_key_of_another_command_is_refused(service: Service) -> None:
         ("fail", "failed/busy"),
         ("break", "failed/error"),
         ("statement", "failed/error"),
+        ("too slow", "failed/error"),
         ("swallow", "failed/error"),
         ("elsewhere", "failed/error"),
         ("later", "failed/error"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from psycopg import Connection, IsolationLevel
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg.rows import DictRow, dict_row
 
 _DEFAULTS: Final[dict[str, str | int]] = {
@@ -52,6 +54,18 @@ class SagaDatastore(PostgresDatastore):
             # double without bound, and would go on long after the server is back.
             reconnect_timeout=1.0,
         )
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection[DictRow]]:
+        """One of the pool. It does not go back there when it leads to a server that takes no writes: after a failover
+        a new one leads elsewhere.
+        """
+        with super().get_connection() as connection:
+            try:
+                yield connection
+            except ReadOnlySqlTransaction:
+                connection.close()
+                raise
 
     def after_connect_func(self) -> Callable[[Connection[Any]], None]:
         # A worker that is frozen in the middle of a transaction holds the lock on the events: it is cut off.

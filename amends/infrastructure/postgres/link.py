@@ -16,15 +16,29 @@ T = TypeVar("T")
 _LOG: Final = logging.getLogger("amends.postgres")
 _LONGEST_PAUSE: Final = 5.0
 
+_PASSING: Final = frozenset(
+    {
+        "25006",  # read-only
+        "25P03",  # idle in a transaction for too long
+        "57014",  # cancelled, by a person or a time limit
+        "57P01",  # shut down by an administrator
+        "57P02",  # shut down by a crash
+        "57P03",  # cannot connect now
+        "57P05",  # idle for too long
+    }
+)
+
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the transaction may succeed when tried again: the server was away, or chose it as a victim."""
+    """Whether the transaction may succeed when tried again: the server was away, chose it as a victim, was told to
+    cancel it, or takes no writes, as one that a failover has left behind.
+    """
     if not isinstance(error, psycopg.Error):
         return False
     state = error.sqlstate
     if state is None:
         return isinstance(error, psycopg.OperationalError)
-    return state[:2] in {"08", "40", "53"} or state in {"57P01", "57P02", "57P03", "57P05", "25P03"}
+    return state[:2] in {"08", "40", "53"} or state in _PASSING
 
 
 class Link:

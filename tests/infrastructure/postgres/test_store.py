@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from amends.domain.aggregate import SagaAggregate
@@ -249,6 +250,38 @@ async def test_a_backend_killed_in_the_middle_of_a_commit(store: PostgresStore, 
     assert await commit == frozenset()
     assert len(await store.history(saga.id)) == 1
     assert len(await store.unpublished(10, timedelta(0))) == 1
+
+
+async def test_a_commit_that_is_cancelled_is_tried_again(store: PostgresStore, admin: Admin) -> None:
+    saga = started()
+    await admin.execute(_LOCK)
+    commit = asyncio.create_task(store.commit(new(saga)))
+    for _ in range(2):
+        await admin.execute("SELECT pg_cancel_backend(%s)", [await waiting_backend(admin)])
+    await admin.execute(_UNLOCK)
+    assert await commit == frozenset()
+    assert len(await store.history(saga.id)) == 1
+
+
+async def test_a_server_that_takes_no_writes_is_left_for_one_that_does(
+    store: PostgresStore, admin: Admin
+) -> None:
+    """A connection made before a failover stays read-only for ever; a new one leads to the new server."""
+    saga = started()
+    read_only = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
+    database = sql.Identifier(admin.info.dbname)
+    await admin.execute(read_only.format(database, sql.Literal("on")))
+    await admin.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    commit = asyncio.create_task(store.commit(new(saga)))
+    done, _ = await asyncio.wait([commit], timeout=1.0)
+    assert not done
+    await admin.execute(read_only.format(database, sql.Literal("off")))
+    async with asyncio.timeout(20):
+        assert await commit == frozenset()
+    assert len(await store.history(saga.id)) == 1
 
 
 async def test_a_commit_whose_answer_is_lost_doubles_nothing(opened: Opener, wire: Wire) -> None:
