@@ -31,7 +31,7 @@ async def ensure_views(copies: Copies, projections: Mapping[str, Projection]) ->
     """The views are what their `.sql` files say, unless they are of a newer program."""
     async with copies.alone():
         await copies.ensure_schema()
-        await copies.show("store", STORE_VIEWS_VERSION, STORE_VIEWS, ["sentence", "audit"])
+        await copies.show("store", STORE_VIEWS_VERSION, STORE_VIEWS, ["sentence", "audit", "limits"])
         for copy in await copies.all():
             projection = projections.get(copy.name)
             if projection and copy.state == "live" and copy.version == projection.version:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -11,11 +12,14 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from amends.domain import events as e
+from amends.domain.limits import Breaker, Limit
 from amends.domain.wire import Direction
-from amends.infrastructure.ports import Commit
+from amends.infrastructure.limits import LimitedCommand, LimitedSaga
+from amends.infrastructure.ports import Commit, Unclaimed
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.runner import Runner
-from tests.infrastructure.store_data import dead
+from tests.infrastructure.store_data import dead, held, new
+from tests.infrastructure.store_data import started as begun
 from tests.projections.conftest import NAMESPACE, Place
 
 AT: Final = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -131,6 +135,52 @@ async def test_dead_letters(place: Place) -> None:
     assert (row["body"], row["size"]) == ('{"order_id": "o1"}', 18)
 
 
+async def test_events_that_found_no_saga(place: Place) -> None:
+    await place.store.commit(Commit(unclaimed=[Unclaimed("m1", "order", "orders.paid", "o1", "ignored")]))
+    [row] = await place.query("SELECT * FROM test_views.unclaimed")
+    assert (row["message_id"], row["saga"], row["subject"]) == ("m1", "order", "orders.paid")
+    assert (row["key"], row["became"]) == ("o1", "ignored")
+
+
+async def test_who_released_a_saga_that_has_no_history(place: Place) -> None:
+    saga_id = uuid4()
+    await place.store.commit(Commit(quarantined={saga_id: "broken"}, held=[held("m1", saga_id=saga_id)]))
+    assert await place.store.release_unbegun(saga_id, "r1", "anna", "mended")
+    [row] = await place.query("SELECT * FROM test_views.releases")
+    assert (row["saga_id"], row["request"], row["by"], row["reason"]) == (saga_id, "r1", "anna", "mended")
+
+
+async def test_limits_stand_as_the_command_tells_them(place: Place) -> None:
+    limits = [
+        Limit("inventory", outstanding=2, breaker=Breaker(failure_rate=0.5, outcomes=2, pause=SECOND)),
+        Limit("mail", per_second=5),
+    ]
+    await place.store.limits.declare(limits, {}, anew=True)
+    saga = begun("o1")
+    commands = [
+        LimitedCommand(uuid4(), "inventory", backwards=False, since=AT + SECOND * n, expires=None)
+        for n in range(3)
+    ]
+    await place.store.commit(
+        replace(new(saga), limited=[LimitedSaga(saga.id, commands, {}, suspended=False)])
+    )
+    await place.store.limits.release("inventory", 100)
+    inventory, mail = await place.query("SELECT * FROM test_views.limits ORDER BY participant")
+    [told, of_mail] = (await place.store.limits.status()).participants
+    assert (inventory["outstanding"], inventory["held"]) == (told.outstanding, told.held) == (2, 1)
+    assert inventory["held_since"] == told.held_since == AT + 2 * SECOND
+    assert (inventory["outstanding_limit"], inventory["breaker"], inventory["in_force"]) == (
+        2,
+        "closed",
+        True,
+    )
+    assert (mail["per_second_limit"], mail["breaker"], mail["held"]) == (5, None, of_mail.held)
+    await place.query("UPDATE test.participant_limits SET seen_at = seen_at - interval '2 minutes'")
+    rows = await place.query("SELECT in_force FROM test_views.limits")
+    assert [row["in_force"] for row in rows] == [False, False]
+    assert [each.limit for each in (await place.store.limits.status()).participants] == [None, None]
+
+
 async def test_counts_and_durations(place: Place) -> None:
     over = e.SagaCompleted(at=AT + 9 * SECOND, **BY)
     for number in range(100):
@@ -174,7 +224,7 @@ async def test_a_role_that_may_only_read(place: Place) -> None:
         await place.query(f"GRANT SELECT ON ALL TABLES IN SCHEMA test_views TO {role}")
         await place.query(f"SET ROLE {role}")
         views = ("sagas", "audit", "stuck", "unfinished", "statistics", "statistics_by_hour", "timers",
-                 "dead_letters", "projections")  # fmt: skip
+                 "dead_letters", "unclaimed", "releases", "limits", "projections")  # fmt: skip
         for view in views:
             await place.query(f"SELECT behind FROM test_views.{view}")
             with pytest.raises(psycopg.Error):

@@ -50,3 +50,16 @@ FROM {schema}.dead_letters AS letter
 CROSS JOIN LATERAL (
     SELECT replace(letter.headers, '\u0000', '\ufffd')::jsonb AS body
 ) AS headers;
+
+-- Events that found no saga of a type that listens to them.
+CREATE OR REPLACE VIEW {views}.unclaimed AS
+SELECT message_id, at, saga, subject, key, became, 0::bigint AS behind
+FROM {schema}.unclaimed;
+
+-- What operators did with sagas that failed before their first event, and so have no history that could tell.
+CREATE OR REPLACE VIEW {views}.releases AS
+SELECT
+    each.saga_id, saga.saga, saga.definition, saga.key, each.request, each.at, each.by, each.reason,
+    0::bigint AS behind
+FROM {schema}.releases AS each
+LEFT JOIN {schema}.sagas AS saga USING (saga_id);

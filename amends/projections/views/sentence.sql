@@ -115,7 +115,8 @@ RETURN (
     FROM (
         SELECT
             event AS e, event ->> 'subject' AS subject,
-            substr(event ->> 'subject', strpos(event ->> 'subject', '.') + 1) AS action, event ->> 'reason' AS reason, event ->> 'by' AS by,
+            substr(event ->> 'subject', strpos(event ->> 'subject', '.') + 1) AS action,
+            event ->> 'reason' AS reason, event ->> 'by' AS by,
             event ->> 'name' AS name, event ->> 'step' AS step, coalesce(event ->> 'direction', 'forward') AS direction,
             coalesce(nullif(event ->> 'reason', ''), nullif(event ->> 'code', ''), 'no reason given') AS why,
             to_char((event ->> 'due')::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS "UTC"') AS due,
