@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +26,8 @@ def evolve(state: SagaState | None, event: e.SagaEvent, saga_id: UUID) -> SagaSt
     state = _EVOLVE[type(event)](state, event)
     if isinstance(event, e.OperatorAction):
         state = state.but(actions=state.actions | {event.cause})
-    return state.but(at=event.at)
+    # What is decided together happens at the same time.
+    return state if state.at == event.at else state.but(at=event.at)
 
 
 def fold(events: Iterable[e.SagaEvent], saga_id: UUID) -> SagaState | None:
@@ -145,8 +145,6 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
     attempt = Attempt(
         event.attempt, event.command_id, event.at, event.expires, limited=event.held, held=event.held
     )
-    if event.held and not state.limited:
-        state = state.but(limited=True)
     if event.payload is None:
         last = line.rounds[-1]
         rounds = (*line.rounds[:-1], last.but(attempts=(*last.attempts, attempt)))
@@ -165,7 +163,7 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
         if event.direction is Direction.COMPENSATE:
             step = step.but(owed=False)
     line = line.but(rounds=rounds, retry=None, moved=None, stopped="")
-    return state.with_step(_with_line(step, event.direction, line))
+    return state.with_step(_with_line(step, event.direction, line), limited=state.limited or event.held)
 
 
 def _released(state: SagaState, event: e.CommandReleased) -> SagaState:
@@ -194,15 +192,17 @@ def _with_attempt(state: SagaState, event: e.OfCommand, **changes: Any) -> SagaS
 
 
 def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
-    step, line = _answered(state, event, Outcome.SUCCEEDED)
-    step = _with_line(step, event.direction, line.but(retry=None, parked=False))
-    if event.direction is Direction.CLOSE:
-        step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.SUCCEEDED))
+    step, line = _answered(state, event, Outcome.SUCCEEDED, retry=None, parked=False)
+    happened: dict[str, Any] = {}
     if event.direction is not Direction.COMPENSATE:
         if step.given_up:
-            step = _happened_late(state, step).but(reply=event.reply)
+            step = _happened_late(state, step)
         else:
-            step = step.but(succeeded=True, reply=event.reply)
+            happened["succeeded"] = True
+        happened["reply"] = event.reply
+    step = _with_line(step, event.direction, line, **happened)
+    if event.direction is Direction.CLOSE:
+        step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.SUCCEEDED))
     return state.with_step(step)
 
 
@@ -256,7 +256,7 @@ def _migrated(state: SagaState, event: e.SagaMigrated) -> SagaState:
     for old, step in state.steps.items():
         new = event.steps.get(old, old)
         steps[new] = step if new == old else step.but(name=new, former=(*step.former, old))
-    return state.but(definition=event.definition, steps=MappingProxyType(steps))
+    return state.but(definition=event.definition, steps=steps)
 
 
 def _timer_rescheduled(state: SagaState, event: e.TimerRescheduled) -> SagaState:
@@ -291,12 +291,15 @@ def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
     return state.with_step(_with_line(step, event.direction, line))
 
 
-def _answered(state: SagaState, event: e.OfCommand, outcome: Outcome) -> tuple[StepState, Line]:
+def _answered(
+    state: SagaState, event: e.OfCommand, outcome: Outcome, **changes: Any
+) -> tuple[StepState, Line]:
+    """The step, and the line that was answered, with these fields changed, too."""
     step = state.step(event.step)
-    return step, _with_outcome(step.line(event.direction), event, outcome, decides=True)
+    return step, _with_outcome(step.line(event.direction), event, outcome, decides=True, **changes)
 
 
-def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: bool) -> Line:
+def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: bool, **changes: Any) -> Line:
     """The line with the outcome added to its attempt and, where it decides, as the answer of its round."""
     rounds = list(line.rounds)
     round_ = rounds[event.round - 1]
@@ -306,7 +309,7 @@ def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: 
     definite = outcome in (Outcome.SUCCEEDED, Outcome.REJECTED)
     answer = outcome if decides and definite and round_.answer is None else round_.answer
     rounds[event.round - 1] = round_.but(attempts=tuple(attempts), answer=answer)
-    return line.but(rounds=tuple(rounds))
+    return line.but(rounds=tuple(rounds), **changes)
 
 
 def _closed(line: Line, answer: Outcome) -> Line:
@@ -316,14 +319,14 @@ def _closed(line: Line, answer: Outcome) -> Line:
     return line.but(rounds=(*line.rounds[:-1], last), retry=None, parked=False)
 
 
-def _with_line(step: StepState, direction: Direction, line: Line) -> StepState:
+def _with_line(step: StepState, direction: Direction, line: Line, **changes: Any) -> StepState:
     match direction:
         case Direction.FORWARD:
-            return step.but(forward=line)
+            return step.but(forward=line, **changes)
         case Direction.COMPENSATE:
-            return step.but(compensation=line)
+            return step.but(compensation=line, **changes)
         case Direction.CLOSE:
-            return step.but(close=line)
+            return step.but(close=line, **changes)
 
 
 _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {

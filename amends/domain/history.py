@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -13,12 +12,13 @@ from pydantic import ValidationError
 
 from amends.domain.errors import BrokenHistory, SchemaNotHeld, UnreadableEvent
 from amends.domain.events import EVENT_TYPES, JsonObject, SagaEvent
+from amends.domain.value import value
 
 UPCASTERS: Final[dict[tuple[str, int], Callable[[JsonObject], JsonObject]]] = {}
 """For (name, schema version) of a stored event: the function that brings its JSON to the next version."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Recorded:
     """An event in its place: the `version`-th of its saga, as the exact bytes that are stored.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from amends.domain.events import JsonObject
+from amends.domain.value import value
 from amends.domain.wire import Direction, Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Start:
     """A start event came."""
 
@@ -24,7 +25,7 @@ class Start:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reply:
     """A service answered. `claims` are what the reply says of the command, to be compared with the record."""
 
@@ -40,7 +41,7 @@ class Reply:
     claims: tuple[tuple[str, str], ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Arrival:
     """An event came that a saga listens to."""
 
@@ -50,7 +51,7 @@ class Arrival:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tick:
     """Time has passed: apply what is due, but nothing due after `until`, where it is given.
 
@@ -62,7 +63,7 @@ class Tick:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Admit:
     """The limits of its service allow a held command to leave."""
 
@@ -71,7 +72,7 @@ class Admit:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Action:
     """What an operator asks of a saga, and why. `by` is who; without, whoever decides it is told as the doer.
 
@@ -84,36 +85,36 @@ class Action:
     trace: str = field(default="", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cancel(Action):
     """Undo the saga, or close its pivot where that is out."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Suspend(Action):
     """Send nothing any more, and let no timer fire; answers are still recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Resume(Action):
     """Go on, and decide all that came while it was suspended."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Retry(Action):
     """Send the next attempt of this step now; without a step, of all that wait for their next attempt."""
 
     step: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Skip(Action):
     """Go on behind this step without it."""
 
     step: str = field(kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Settle(Action):
     """This is what became of the step; with `direction` compensate: what it did is undone, or needs no undoing.
 
@@ -126,24 +127,24 @@ class Settle(Action):
     reply: JsonObject = field(default_factory=dict[str, Any], kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Abandon(Action):
     """End the saga as failed, whatever is left to do or to undo."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Release(Action):
     """End the saga's quarantine, and try again what is held for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Migrate(Action):
     """Go on under this version of the definition. It is the one to decide this input by."""
 
     to: int = field(kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Reschedule(Action):
     """Let the timer of this step, or without one the deadline, fall due at `due`; None: never."""
 

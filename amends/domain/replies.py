@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
@@ -63,22 +65,27 @@ def _is_doubtful(turn: Turn, ref: CommandRef, reply: Reply) -> bool:
 
 
 def _check_claims(ref: CommandRef, reply: Reply) -> None:
-    recorded = {
-        STEP: ref.step.name,
-        DIRECTION: str(ref.direction),
-        ROUND: str(ref.round.number),
-        ATTEMPT: str(ref.attempt.number),
-        IDEMPOTENCY_KEY: str(ref.round.key),
-    }
     for header, came in reply.claims:
-        if recorded[header] != came and not (header == STEP and came in ref.step.former):
+        recorded = _RECORDED[header](ref)
+        if recorded != came and not (header == STEP and came in ref.step.former):
             raise Uncorrelated(
-                f"expected {header} of the reply to command {reply.command_id} to be {recorded[header]!r}, "
+                f"expected {header} of the reply to command {reply.command_id} to be {recorded!r}, "
                 f"as it was on the command; got {came!r}"
             )
 
 
+_RECORDED: Final[Mapping[str, Callable[[CommandRef], str]]] = {
+    STEP: lambda ref: ref.step.name,
+    DIRECTION: lambda ref: ref.direction.value,
+    ROUND: lambda ref: str(ref.round.number),
+    ATTEMPT: lambda ref: str(ref.attempt.number),
+    IDEMPOTENCY_KEY: lambda ref: str(ref.round.key),
+}
+
+
 def _check_text(reply: Reply) -> None:
+    if not (reply.code or reply.reason or reply.details):
+        return
     try:
         to_json((reply.code, reply.reason, reply.details))
     except PydanticSerializationError as error:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from amends.domain.events import JsonObject
 from amends.domain.handlers.state import HandlerState
-from amends.domain.value import Value
+from amends.domain.value import Value, value
 from amends.domain.wire import Direction, Outcome
 
 
@@ -31,7 +31,7 @@ class Status(StrEnum):
         return self not in (Status.RUNNING, Status.COMPENSATING)
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Attempt(Value):
     """One sending of a command. `outcomes` are those that were recorded for it, in their order.
 
@@ -58,7 +58,7 @@ class Attempt(Value):
         return any(outcome is not Outcome.TIMED_OUT for outcome in self.outcomes)
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Round(Value):
     """All attempts under one idempotency key. `answer` is the definite one."""
 
@@ -78,7 +78,7 @@ class Round(Value):
         return self.attempts[-1]
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Line(Value):
     """All that was asked of a service for one step in one direction."""
 
@@ -147,7 +147,7 @@ class Line(Value):
         return None if self.stopped else self.moved or due
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Wait(Value):
     """A step that waits for one of these events; `due` is when it no longer does, None: never."""
 
@@ -158,7 +158,7 @@ class Wait(Value):
     again: bool = False  # it was waited for before, in vain
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class Kept(Value):
     """An event that came, and that no step has consumed."""
 
@@ -167,7 +167,7 @@ class Kept(Value):
     event: JsonObject
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class StepState(Value):
     """What is known of one step."""
 
@@ -240,13 +240,9 @@ class StepState(Value):
 
     def line(self, direction: Direction) -> Line:
         """What was asked in this direction."""
-        match direction:
-            case Direction.FORWARD:
-                return self.forward
-            case Direction.COMPENSATE:
-                return self.compensation
-            case Direction.CLOSE:
-                return self.close
+        if direction is Direction.FORWARD:
+            return self.forward
+        return self.compensation if direction is Direction.COMPENSATE else self.close
 
 
 @lru_cache(maxsize=1024)
@@ -254,7 +250,7 @@ def _unknown(name: str) -> StepState:
     return StepState(name)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class CommandRef:
     """Where in a state a command id was found."""
 
@@ -264,7 +260,7 @@ class CommandRef:
     attempt: Attempt
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class SagaState(Value):
     """A fold over a saga's events, and of nothing else: no definition is needed to make it."""
 
@@ -286,7 +282,7 @@ class SagaState(Value):
     cancelled: str = ""  # why somebody wants it undone
     suspended: str = ""  # why nothing is to be sent
     actions: frozenset[str] = frozenset()  # the requests of operators that were applied
-    steps: Mapping[str, StepState] = field(default_factory=lambda: MappingProxyType({}))
+    steps: Mapping[str, StepState] = field(default_factory=dict[str, StepState])
     refused_starts: frozenset[str] = frozenset()
     contradictions: int = 0
     handlers: HandlerState = field(default_factory=HandlerState)
@@ -297,13 +293,13 @@ class SagaState(Value):
         """What is known of the step, which may be nothing yet."""
         return self.steps.get(name) or _unknown(name)
 
-    def with_step(self, step: StepState) -> SagaState:
-        """The same state with this known of the step."""
-        return self.but(steps=MappingProxyType({**self.steps, step.name: step}))
+    def with_step(self, step: StepState, **changes: Any) -> SagaState:
+        """The same state with this known of the step, and these fields changed."""
+        return self.but(steps={**self.steps, step.name: step}, **changes)
 
     def find(self, command_id: UUID) -> CommandRef | None:
-        """The attempt that has this command id, latest first."""
-        for step in self.steps.values():
+        """The attempt that has this command id, sought among the latest first."""
+        for step in reversed(self.steps.values()):
             for direction, line in step.lines:
                 for round_ in reversed(line.rounds):
                     for attempt in reversed(round_.attempts):
@@ -313,7 +309,7 @@ class SagaState(Value):
 
     def is_active(self, step: str, direction: Direction) -> bool:
         """Whether an answer or a timer is awaited on this line."""
-        return any(name == step and d is direction for name, d in ((s.name, d) for s, d, _ in self.active()))
+        return any(each.name == step and d is direction for each, d, _ in self.active())
 
     def active(self) -> Iterator[tuple[StepState, Direction, Line]]:
         """The lines on which an answer or a timer is awaited."""
@@ -350,10 +346,10 @@ class SagaState(Value):
         """When the saga must be looked at again if nothing comes before; None: never."""
         if self.suspended:
             return None
-        times = [line.due for _, _, line in self.active() if line.due]
+        times = [due for _, _, line in self.active() if (due := line.due)]
         times += [wait.due for _, wait in self.waits() if wait.due]
-        if self.deadline_due:
-            times.append(self.deadline_due)
+        if due := self.deadline_due:
+            times.append(due)
         if self.status is Status.RUNNING and not self.handlers.completing:
             times += self.handlers.timeouts.values()
         return min(times, default=None)

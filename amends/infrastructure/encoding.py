@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from amends.domain import wire
+from amends.domain.value import value
 from amends.infrastructure.broker import MessageTooLarge, NotStored, Unsendable
 from amends.infrastructure.ports import Outgoing
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Encoded:
     """A message with its header block; `size` is what counts against the server's limit."""
 
@@ -60,15 +60,15 @@ def _why_not(subject: str, headers: dict[str, str]) -> str:
     """What is wrong with it; nothing where it can travel."""
     if subject.split() != [subject]:
         return f"a subject must be one word, without blanks; it is {subject!r}"
-    for name, value in headers.items():
+    for name, text in headers.items():
         if not _is_name(name):
             return f"a header's name must be a plain ASCII word; it is {name!r}"
-        if "\n" in value or "\r" in value:
-            return f"header {name} has a line break: {value!r}. Encode it"
-        if value != value.strip():
-            return f"header {name} has blanks at its ends, which do not arrive: {value!r}. Encode them"
-        if not value.isascii() and not _is_encodable(value):
-            return f"header {name} cannot be written as UTF-8: {value!r}"
+        if "\n" in text or "\r" in text:
+            return f"header {name} has a line break: {text!r}. Encode it"
+        if text != text.strip():
+            return f"header {name} has blanks at its ends, which do not arrive: {text!r}. Encode them"
+        if not text.isascii() and not _is_encodable(text):
+            return f"header {name} cannot be written as UTF-8: {text!r}"
     return ""
 
 

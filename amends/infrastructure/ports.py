@@ -7,7 +7,7 @@ Every port has a real adapter and an in-memory one beside this file; all of them
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -17,10 +17,11 @@ from amends.domain.correlation import LearntKey
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded
+from amends.domain.value import value
 from amends.infrastructure.limits import LimitedSaga, Limits, Slot
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Incoming:
     """A message as the broker delivered it.
 
@@ -41,7 +42,7 @@ class Incoming:
     held_for: UUID | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Outgoing:
     """A message to publish. `message_id` is its `ce-id`, the same however often it is sent.
 
@@ -55,7 +56,7 @@ class Outgoing:
     deduplication_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class SagaRow:
     """What the store knows of a saga without reading its history.
 
@@ -73,7 +74,7 @@ class SagaRow:
     wake_up: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Which:
     """Some sagas: all of them, unless a field says which. `status` is as it is now."""
 
@@ -92,7 +93,7 @@ class Which:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class DeadLetter:
     """A message that could not be handled, with the reason; kept in the store, and told on `ns.dead.<where>`."""
 
@@ -102,7 +103,7 @@ class DeadLetter:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Held:
     """A message that waits in the store, once for each saga type that it concerns.
 
@@ -123,7 +124,7 @@ class Held:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Handled:
     """A held message was told to its saga (None: it depends on no saga), and waits for this type no longer."""
 
@@ -132,7 +133,7 @@ class Handled:
     saga_id: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unclaimed:
     """What became of an event that found no saga of a type that listens to it: `ignored`, `kept` or `dead`.
 
@@ -147,7 +148,7 @@ class Unclaimed:
     at: datetime | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Quarantined:
     """A saga that could not be decided: where it stands (`version`: its last event), since when, and why.
 
@@ -164,7 +165,7 @@ class Quarantined:
     held: int
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Commit:
     """All that one batch changes, in one transaction.
 
@@ -192,7 +193,7 @@ class Commit:
     slots: Sequence[Slot] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Loaded:
     """Sagas as they are in the store, and its clock. Every id asked for is in exactly one of the three.
 
@@ -206,7 +207,7 @@ class Loaded:
     quarantined: frozenset[UUID]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Due:
     """Sagas whose wake-up has come, taken by this worker for the length of its lease.
 
@@ -219,7 +220,7 @@ class Due:
     next: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class MissingVersion:
     """A version that no running worker holds, with its unfinished sagas and the messages held for them."""
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
+from typing import Final
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
@@ -27,6 +28,9 @@ from amends.process_managers.routing import NOBODY, Routed, Unheard, message_id,
 
 Told = Routed | Tick | Admit | Action
 """What a saga is told in a batch: a message, that time has passed, that limits let go, or what an operator wants."""
+
+_FOLLOWED: Final = frozenset({StartRefused, KeyLearnt, SagaStarted})
+"""The events that mean something for others than their saga."""
 
 
 @dataclass
@@ -169,7 +173,7 @@ class Batch:
                 given,
                 self.loaded.now,
                 self.by,
-                [key for saga_id, key in self.refused if saga_id == aggregate.id],
+                self._refused(aggregate.id),
                 self.limits.participants,
             )
         except (Uncorrelated, InvalidMessage, UnknownSaga) as error:
@@ -186,7 +190,12 @@ class Batch:
             self._draft.failed[aggregate.id] |= limiting.ended(turn.state, turn.events)
             self.touched |= limiting.touched(turn.state, turn.events)
         for event in turn.events:
-            self._follow(turn.state, definition, item, event)
+            if type(event) in _FOLLOWED:
+                self._follow(turn.state, definition, item, event)
+
+    def _refused(self, saga_id: UUID) -> Collection[LearntKey]:
+        """The keys that this saga cannot have."""
+        return [key for owner, key in self.refused if owner == saga_id] if self.refused else ()
 
     def _follow(
         self, state: SagaState, definition: AnyDefinition | None, item: Told, event: SagaEvent

@@ -53,6 +53,22 @@ class Draft:
     slots: list[Slot] = field(default_factory=list[Slot])
     failed: defaultdict[UUID, dict[UUID, bool]] = field(default_factory=lambda: defaultdict(dict))
 
+    def __post_init__(self) -> None:
+        self._lists: tuple[list[Any], ...] = (
+            self.aggregates,
+            self.rows,
+            self.outbox,
+            self.dead,
+            self.held,
+            self.quarantined,
+            self.ahead,
+            self.keys,
+            self.unclaimed,
+            self.handled,
+            self.limited,
+            self.slots,
+        )
+
     def commit(self, published: Collection[str]) -> Commit:
         """All of it."""
         return Commit(
@@ -82,7 +98,7 @@ class Draft:
                 saga=state.saga,
                 definition=state.definition,
                 key=state.key,
-                status=str(state.status),
+                status=state.status.value,
                 version=aggregate.version,
                 expected=before,
                 wake_up=state.wake_up,
@@ -106,25 +122,9 @@ class Draft:
 
     def mark(self) -> Sequence[int]:
         """How much there is."""
-        return [len(each) for each in self._lists()]
+        return list(map(len, self._lists))
 
     def take_back(self, mark: Sequence[int]) -> None:
         """Leave what there was at the mark."""
-        for each, length in zip(self._lists(), mark, strict=True):
+        for each, length in zip(self._lists, mark, strict=True):
             del each[length:]
-
-    def _lists(self) -> tuple[list[Any], ...]:
-        return (
-            self.aggregates,
-            self.rows,
-            self.outbox,
-            self.dead,
-            self.held,
-            self.quarantined,
-            self.ahead,
-            self.keys,
-            self.unclaimed,
-            self.handled,
-            self.limited,
-            self.slots,
-        )

@@ -47,8 +47,8 @@ def messages(state: SagaState, recorded: Sequence[Recorded]) -> Iterator[Outgoin
             yield published(state, event)
         elif type(event) in MILESTONES:
             yield milestone(state, item)
-        if isinstance(event, e.SagaResumed):
-            yield from (published(state, each) for each in state.handlers.withheld)
+            if isinstance(event, e.SagaResumed):
+                yield from (published(state, each) for each in state.handlers.withheld)
 
 
 def outstanding(state: SagaState, suffix: str) -> Iterator[Outgoing]:
@@ -66,36 +66,36 @@ def command(
     state: SagaState, step: str, direction: Direction, round_: Round, attempt: Attempt, suffix: str = ""
 ) -> Outgoing:
     """The message that carries this attempt."""
-    headers = _headers(state, str(attempt.command_id), round_.subject, attempt.sent)
-    headers |= {
-        wire.STEP: step,
-        wire.DIRECTION: str(direction),
-        wire.ROUND: str(round_.number),
-        wire.ATTEMPT: str(attempt.number),
-        wire.IDEMPOTENCY_KEY: str(round_.key),
-        wire.KEY_OPENED: _time(_opened(state, step, round_)),
-    }
+    message_id = str(attempt.command_id)
+    headers = _headers(state, message_id, round_.subject, attempt.sent)
+    headers[wire.STEP] = step
+    headers[wire.DIRECTION] = direction.value
+    headers[wire.ROUND] = str(round_.number)
+    headers[wire.ATTEMPT] = str(attempt.number)
+    headers[wire.IDEMPOTENCY_KEY] = str(round_.key)
+    headers[wire.KEY_OPENED] = _time(_opened(state, step, round_))
     if round_.forward_key is not None:
         headers[wire.FORWARD_KEY] = str(round_.forward_key)
     if direction is Direction.FORWARD:
         headers[wire.EXPIRES] = _time(attempt.expires)
     return Outgoing(
-        message_id=str(attempt.command_id),
+        message_id=message_id,
         subject=wire.command_subject(state.namespace, round_.subject),
         headers=headers,
         body=to_json(round_.payload),
-        deduplication_id=f"{attempt.command_id}{suffix}",
+        deduplication_id=message_id + suffix,
     )
 
 
 def published(state: SagaState, event: e.EventPublished, suffix: str = "") -> Outgoing:
     """The message that carries an event which the saga published; `suffix` as in `outstanding`."""
+    message_id = str(event.message_id)
     return Outgoing(
-        message_id=str(event.message_id),
+        message_id=message_id,
         subject=wire.event_subject(state.namespace, event.subject),
-        headers=_headers(state, str(event.message_id), event.subject, event.at),
+        headers=_headers(state, message_id, event.subject, event.at),
         body=to_json(event.event),
-        deduplication_id=f"{event.message_id}{suffix}",
+        deduplication_id=message_id + suffix,
     )
 
 
@@ -105,7 +105,8 @@ def milestone(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoin
     message_id = f"{state.id}-{recorded.originator_version}"
     name = MILESTONES[type(event)]
     body: e.JsonObject = {"milestone": name}
-    body |= {field: getattr(event, field)[:_LONGEST] for field in ("step", "reason") if hasattr(event, field)}
+    told = type(event).model_fields
+    body |= {field: getattr(event, field)[:_LONGEST] for field in ("step", "reason") if field in told}
     headers = _headers(state, message_id, f"{state.saga}.{name}", event.at)
     headers[wire.VERSION] = str(recorded.originator_version)
     return Outgoing(
@@ -113,7 +114,7 @@ def milestone(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoin
         subject=wire.saga_subject(state.namespace, state.saga, name),
         headers=headers,
         body=to_json(body),
-        deduplication_id=f"{message_id}{suffix}",
+        deduplication_id=message_id + suffix,
     )
 
 
@@ -125,14 +126,15 @@ def _opened(state: SagaState, step: str, round_: Round) -> datetime:
 
 
 def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict[str, str]:
+    saga_id = str(state.id)
     headers = {
         wire.CE_SPECVERSION: "1.0",
         wire.CE_ID: message_id,
         wire.CE_SOURCE: f"/amends/{state.namespace}/{state.saga}",
         wire.CE_TYPE: kind,
         wire.CE_TIME: _time(at),
-        wire.CE_SUBJECT: str(state.id),
-        wire.SAGA_ID: str(state.id),
+        wire.CE_SUBJECT: saga_id,
+        wire.SAGA_ID: saga_id,
         wire.SAGA: f"{state.saga}@{state.definition}",
         # A header is a line of ASCII without blanks at its ends; a key may be anything.
         wire.KEY: header(state.key),

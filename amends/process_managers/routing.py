@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote
 from uuid import UUID
@@ -17,6 +17,7 @@ from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.identity import message_id as message_id_of
 from amends.domain.identity import saga_id
 from amends.domain.inputs import Arrival, Input, Reply, Start
+from amends.domain.value import value
 from amends.domain.wire import (
     ATTEMPT,
     CAUSATION_ID,
@@ -50,7 +51,7 @@ _CLAIMS: Final = (STEP, DIRECTION, ROUND, ATTEMPT, IDEMPOTENCY_KEY)
 NOBODY: Final = UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Routed:
     """A message with the saga that it is for; `definition` is the version that a start begins under.
 
@@ -68,7 +69,7 @@ class Routed:
     sought: LearntKey | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Unheard:
     """An event on a subject that no version of its saga type listens to which is held here."""
 

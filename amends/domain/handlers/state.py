@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 
 from amends.domain.events import EventPublished, JsonObject, SendRequested
-from amends.domain.value import Value
+from amends.domain.value import Value, value
 
 
-@dataclass(frozen=True)
+@value(frozen=True)
 class HandlerState(Value):
     """Empty for a saga of steps. `handled` are the ids of the events that came, in a saga of steps too."""
 
