@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final, cast
 from uuid import UUID
 
 from amends.domain import events as e
@@ -17,14 +17,15 @@ from amends.domain.wire import FORGOTTEN, Direction, Outcome
 
 def evolve(state: SagaState | None, event: e.SagaEvent, saga_id: UUID) -> SagaState:
     """The state after the event. Raises `BrokenHistory` where the event cannot follow the state."""
-    if isinstance(event, e.SagaStarted):
+    kind = type(event)
+    if kind is e.SagaStarted:
         if state is not None:
             raise BrokenHistory(f"saga {saga_id}: a second start in its history, at {event.at}")
-        return _started(event, saga_id)
+        return _started(cast("e.SagaStarted", event), saga_id)
     if state is None:
         raise BrokenHistory(f"saga {saga_id}: expected its history to begin with a start, got {event.type}")
-    state = _EVOLVE[type(event)](state, event)
-    if isinstance(event, e.OperatorAction):
+    state = _EVOLVE[kind](state, event)
+    if kind in _ACTIONS:
         state = state.but(actions=state.actions | {event.cause})
     # What is decided together happens at the same time.
     return state if state.at == event.at else state.but(at=event.at)
@@ -365,3 +366,6 @@ _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {
     **EVOLVE_HANDLERS,
     **EVOLVE_WAITS,
 }
+
+# Whether it is one is asked for every event, and of a Pydantic class `isinstance` asks in Python.
+_ACTIONS: Final = frozenset(kind for kind in _EVOLVE if issubclass(kind, e.OperatorAction))

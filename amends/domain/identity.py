@@ -13,6 +13,7 @@ _AMENDS: Final = UUID("5b0d3a52-6c1e-5f0a-9d55-0f6a5d1a9c37")
 
 _VERSION_5: Final = 0x5 << 76 | 0x2 << 62  # with the variant
 _NO_VERSION: Final = ~(0xF << 76 | 0x3 << 62)
+_UNKNOWN: Final = SafeUUID.unknown
 
 
 def saga_id(namespace: str, saga_type: str, key: str, fork: int = 0) -> UUID:
@@ -46,5 +47,5 @@ def _named(namespace: UUID, name: str) -> UUID:
     number = int.from_bytes(hashed[:16], "big") & _NO_VERSION | _VERSION_5
     made = object.__new__(UUID)
     object.__setattr__(made, "int", number)
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    object.__setattr__(made, "is_safe", _UNKNOWN)
     return made

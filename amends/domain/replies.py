@@ -76,7 +76,7 @@ def _check_claims(ref: CommandRef, reply: Reply) -> None:
 
 _RECORDED: Final[Mapping[str, Callable[[CommandRef], str]]] = {
     STEP: lambda ref: ref.step.name,
-    DIRECTION: lambda ref: ref.direction.value,
+    DIRECTION: lambda ref: str(ref.direction),
     ROUND: lambda ref: str(ref.round.number),
     ATTEMPT: lambda ref: str(ref.attempt.number),
     IDEMPOTENCY_KEY: lambda ref: str(ref.round.key),

@@ -299,7 +299,7 @@ class SagaState(Value):
 
     def find(self, command_id: UUID) -> CommandRef | None:
         """The attempt that has this command id, sought among the latest first."""
-        for step in reversed(self.steps.values()):
+        for step in reversed(tuple(self.steps.values())):
             for direction, line in step.lines:
                 for round_ in reversed(line.rounds):
                     for attempt in reversed(round_.attempts):

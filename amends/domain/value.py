@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Self
 
+__all__ = ["Value", "value"]
+
 _new: Final = object.__new__
 _set: Final = object.__setattr__
 

@@ -106,10 +106,10 @@ class Batch:
         self.expected = True
 
     def _decide_remembered(self, saga_id: UUID, told: Sequence[Told]) -> None:
-        draft, mark = self._draft, self._draft.mark()
-        odd, saved = _odd(draft), len(draft.rows)
+        draft = self._draft
+        mark = draft.mark()
         self._decide_saga(saga_id, told)
-        if len(draft.rows) == saved or _odd(draft) > odd:
+        if not draft.is_certain(mark):
             self.doubtful.add(saga_id)
             draft.take_back(mark)
 
@@ -221,11 +221,6 @@ class Batch:
                 self._draft.held.append(
                     Held(item.message, item.message_id, saga_id, item.saga, version, why, error)
                 )
-
-
-def _odd(draft: Draft) -> int:
-    """How much there is of what is decided only where the saga is as it was taken to be."""
-    return len(draft.dead) + len(draft.held) + len(draft.quarantined) + len(draft.unclaimed)
 
 
 def _text(error: Exception) -> str:

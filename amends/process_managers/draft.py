@@ -55,15 +55,15 @@ class Draft:
 
     def __post_init__(self) -> None:
         self._lists: tuple[list[Any], ...] = (
-            self.aggregates,
             self.rows,
-            self.outbox,
             self.dead,
             self.held,
             self.quarantined,
+            self.unclaimed,
+            self.aggregates,
+            self.outbox,
             self.ahead,
             self.keys,
-            self.unclaimed,
             self.handled,
             self.limited,
             self.slots,
@@ -98,7 +98,7 @@ class Draft:
                 saga=state.saga,
                 definition=state.definition,
                 key=state.key,
-                status=state.status.value,
+                status=str(state.status),
                 version=aggregate.version,
                 expected=before,
                 wake_up=state.wake_up,
@@ -123,6 +123,13 @@ class Draft:
     def mark(self) -> Sequence[int]:
         """How much there is."""
         return list(map(len, self._lists))
+
+    def is_certain(self, mark: Sequence[int]) -> bool:
+        """Whether what was added since shows that its saga is as it was taken to be: once it is saved it does; not so
+        what follows from its being so.
+        """
+        saved, *odd = map(len, self._lists[:5])
+        return saved > mark[0] and odd == mark[1:5]
 
     def take_back(self, mark: Sequence[int]) -> None:
         """Leave what there was at the mark."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from pydantic_core import to_json
 
@@ -35,20 +35,29 @@ MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
 }
 """The events that are told on `ns.saga.<type>.<milestone>`."""
 
+_COMMANDS: Final = frozenset({e.CommandRecorded, e.CommandReleased})
+
 
 def messages(state: SagaState, recorded: Sequence[Recorded]) -> Iterator[Outgoing]:
     """What must be published because of these events; `state` is the state after them."""
     for item in recorded:
-        event = item.event
-        if isinstance(event, e.CommandReleased) or (isinstance(event, e.CommandRecorded) and not event.held):
-            round_ = state.step(event.step).line(event.direction).rounds[event.round - 1]
-            yield command(state, event.step, event.direction, round_, round_.attempts[event.attempt - 1])
-        elif isinstance(event, e.EventPublished) and not state.suspended:
-            yield published(state, event)
-        elif type(event) in MILESTONES:
+        kind = type(item.event)
+        if kind in _COMMANDS:
+            yield from _leaving(state, item.event)
+        elif kind in MILESTONES:
             yield milestone(state, item)
-            if isinstance(event, e.SagaResumed):
+            if kind is e.SagaResumed:
                 yield from (published(state, each) for each in state.handlers.withheld)
+        elif kind is e.EventPublished and not state.suspended:
+            yield published(state, cast("e.EventPublished", item.event))
+
+
+def _leaving(state: SagaState, event: e.SagaEvent) -> Iterator[Outgoing]:
+    """The command, unless it is held."""
+    assert isinstance(event, e.CommandRecorded | e.CommandReleased)
+    if isinstance(event, e.CommandReleased) or not event.held:
+        round_ = state.step(event.step).line(event.direction).rounds[event.round - 1]
+        yield command(state, event.step, event.direction, round_, round_.attempts[event.attempt - 1])
 
 
 def outstanding(state: SagaState, suffix: str) -> Iterator[Outgoing]:
@@ -69,7 +78,7 @@ def command(
     message_id = str(attempt.command_id)
     headers = _headers(state, message_id, round_.subject, attempt.sent)
     headers[wire.STEP] = step
-    headers[wire.DIRECTION] = direction.value
+    headers[wire.DIRECTION] = str(direction)
     headers[wire.ROUND] = str(round_.number)
     headers[wire.ATTEMPT] = str(attempt.number)
     headers[wire.IDEMPOTENCY_KEY] = str(round_.key)
