@@ -8,6 +8,9 @@ from amends.infrastructure.broker import ConsumerSpec
 from amends.participant.handlers import Handlers
 from amends.participant.reactions import Reactions
 
+REACTIONS = "reactions-"
+"""What the names of consumers of events begin with; the participant's own name follows."""
+
 ACK_WAIT = 30.0
 """Seconds that the broker waits for an acknowledgement, unless told otherwise."""
 
@@ -27,5 +30,5 @@ def consumers_of(
     if subjects := reactions.subjects():
         events = tuple(wire.event_subject(namespace, each) for each in (*subjects, republish_subject(name)))
         stream = wire.stream(namespace, "events")
-        found.append(ConsumerSpec(stream, f"reactions-{name}", events, "new", ack_wait))
+        found.append(ConsumerSpec(stream, f"{REACTIONS}{name}", events, "new", ack_wait))
     return found

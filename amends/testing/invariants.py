@@ -328,6 +328,8 @@ def _of_end(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Itera
         before_pivot = pivot is None or pivot in _later(definition, step.name)
         if before_pivot and not ledger.step(step.name).settled:
             yield f"6: compensated, and {step.name} is not settled"
+        if ledger.step(step.name).waits:
+            yield f"6: compensated, and {step.name} still waits"
 
 
 def _over(definition: Definition, ledger: Ledger, name: str) -> bool:

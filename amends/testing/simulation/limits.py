@@ -12,6 +12,7 @@ from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.limits import Breaker, Limit
 from amends.domain.wire import service
 from amends.infrastructure.chance import Dice
+from amends.testing.simulation.world import chain_of
 
 _SELDOM: Final = 1 / 3
 
@@ -21,10 +22,16 @@ def limited(dice: Dice, definitions: Sequence[AnyDefinition]) -> tuple[list[AnyD
     if dice.random() > _SELDOM:
         return list(definitions), []
     types = [
-        replace(each, limit=dice.choice((None, 1, 3))) if each.limit is None else each for each in definitions
+        replace(each, limit=dice.choice((None, 1, 3))) if _may_be_limited(each) else each
+        for each in definitions
     ]
     services = sorted({name for each in definitions for name in _services(each)})
     return types, [_limit(dice, name) for name in services if dice.random() < 1 / 2]
+
+
+def _may_be_limited(definition: AnyDefinition) -> bool:
+    """It has no limit of its own; nobody limits a choreography, which is only observed."""
+    return definition.limit is None and chain_of(definition) is None
 
 
 def _limit(dice: Dice, participant: str) -> Limit:

@@ -68,6 +68,7 @@ class People:
         self._in_quarantine = in_quarantine
         self._count = 0
         self._promised: dict[tuple[UUID, _Act], timedelta] = {}
+        self._asked: set[tuple[UUID, str]] = set()
 
     def meddle(self) -> None:
         """Somebody does something to some saga."""
@@ -88,6 +89,11 @@ class People:
     def promised(self) -> list[timedelta]:
         """When somebody will do what was promised."""
         return list(self._promised.values())
+
+    @property
+    def are_called(self) -> bool:
+        """Whether somebody has promised something, or is called because of a link that is silent."""
+        return bool(self._promised) or any(self.silent(saga_id) for saga_id in self._watch.records)
 
     def keep_promises(self) -> None:
         """Do what is due. When all is calm, what nobody but a person can do is promised for every saga."""
@@ -110,6 +116,9 @@ class People:
                 self._promised.setdefault((saga_id, _resume), later)
             elif record.stopped:
                 self._promised.setdefault((saga_id, _see_to_it), later)
+        for saga_id in self._watch.records:
+            if self.silent(saga_id):
+                self._promised.setdefault((saga_id, _ask), later)
 
     def _act(self, saga_id: UUID, action: Action | None) -> None:
         if action is None:
@@ -134,6 +143,17 @@ class People:
     def record(self, saga_id: UUID) -> Record:
         """What is known of the saga."""
         return self._watch.records[saga_id]
+
+    def silent(self, saga_id: UUID) -> list[str]:
+        """The links of a choreography for which a person was called, and about which none has asked."""
+        record = self.record(saga_id)
+        if record.plan.chain is None or record.is_over or record.ledger.suspended:
+            return []
+        return [name for name in record.called if (saga_id, name) not in self._asked]
+
+    def asks(self, saga_id: UUID, link: str) -> None:
+        """Once is enough: what nobody answers now, nobody ever will."""
+        self._asked.add((saga_id, link))
 
     def soon(self) -> datetime:
         """Within the next minute, on the database's clock."""
@@ -186,6 +206,15 @@ def _settle(people: People, saga_id: UUID) -> Action | None:
 def _settle_compensation(people: People, saga_id: UUID) -> Action:
     step, undone = people.step(saga_id), Outcome.SUCCEEDED
     return Settle(people.name(), _WHY, step=step, outcome=undone, direction=Direction.COMPENSATE)
+
+
+def _ask(people: People, saga_id: UUID) -> Action | None:
+    """A service is asked to publish again what it has."""
+    silent = people.silent(saga_id)
+    if not silent:
+        return None
+    people.asks(saga_id, silent[0])
+    return Retry(people.name(), _WHY, silent[0])
 
 
 def _see_to_it(people: People, saga_id: UUID) -> Action | None:

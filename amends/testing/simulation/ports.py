@@ -153,4 +153,4 @@ class UnreliableInbox(MemoryInbox):
 
 def _may_be_lost(message: Outgoing) -> bool:
     """Not a start: who publishes it here has no outbox to notice it from."""
-    return wire.SAGA_ID in message.headers
+    return wire.SAGA_ID in message.headers or wire.CE_SOURCE in message.headers

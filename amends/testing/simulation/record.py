@@ -57,10 +57,22 @@ class Record:
     def is_settled(self) -> bool:
         """It is over, or waits for a person: nothing will wake it up."""
         assert self.state is not None
-        if self.state.status.final:
+        if self.is_over:
             return True
         waits = self.ledger.parked and not (self.stopped or self.ledger.suspended or self.ledger.held)
         return waits and self.state.wake_up is None
+
+    @property
+    def is_over(self) -> bool:
+        """It came to an end."""
+        assert self.state is not None
+        return self.state.status.final
+
+    @property
+    def called(self) -> list[str]:
+        """The steps that wait on for an event, for which a person was called."""
+        assert self.state is not None
+        return [step.name for step, wait in self.state.waits() if wait.parked]
 
     @property
     def stopped(self) -> list[tuple[str, Direction]]:

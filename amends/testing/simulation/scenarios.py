@@ -8,17 +8,22 @@ from importlib import import_module
 from inspect import isclass
 from pkgutil import walk_packages
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
+from amends.domain.choreography.definition import Choreography
+from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.handlers.manager import ProcessManager
 from amends.domain.saga import Saga
 from amends.infrastructure.chance import Dice
+from amends.participant import Participant
 from amends.testing.simulation.made_up import made_up
 
 RANDOM: Final = "random"
 """The scenario whose definitions are made up."""
+
+_STYLES: Final = (Saga, ProcessManager, Choreography)
 
 _SIDE_BY_SIDE: Final = 0.5
 """How often all versions of a type are there at once."""
@@ -37,11 +42,35 @@ def found(package: str) -> Mapping[str, Sequence[AnyDefinition]]:
     types: dict[str, list[AnyDefinition]] = {}
     for module in _modules(package):
         for value in vars(module).values():
-            if isclass(value) and issubclass(value, (Saga, ProcessManager)) and "definition" in vars(value):
+            if isclass(value) and issubclass(value, _STYLES) and "definition" in vars(value):
                 variants = types.setdefault(value.definition.name, [])
                 if value.definition not in variants:
                     variants.append(value.definition)
     return {name: types[name] for name in sorted(types)}
+
+
+@lru_cache
+def _participants(package: str) -> Sequence[Participant[Any]]:
+    """The participants in all modules of this package, each once."""
+    found = [
+        each
+        for module in _modules(package)
+        for each in vars(module).values()
+        if isinstance(each, Participant)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def reacting(definition: AnyDefinition, package: str) -> list[Participant[Any]]:
+    """The services of a choreography, which are found where it is; none for another definition."""
+    if not isinstance(definition, Definition) or definition.chain is None:
+        return []
+    services = {link.service: link.after for link in definition.chain.links}
+    return [
+        each
+        for each in _participants(package)
+        if each.name in services and each.reactions.to(services[each.name][0].subject)
+    ]
 
 
 def _modules(package: str) -> Iterator[ModuleType]:

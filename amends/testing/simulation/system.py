@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from amends.infrastructure.chance import Dice
 from amends.infrastructure.ports import Outgoing
+from amends.participant.handlers import Handlers
 from amends.process_managers.registry import Registry
 from amends.testing.services import ServiceDatabase
-from amends.testing.simulation.crew import Crew
+from amends.testing.simulation.crew import Crew, Program
 from amends.testing.simulation.faults import EVERY, Chance, Fault, Trouble
 from amends.testing.simulation.foreign import ForeignServices
 from amends.testing.simulation.limits import limited
 from amends.testing.simulation.people import People
 from amends.testing.simulation.ports import WatchedBroker, WatchedStore
+from amends.testing.simulation.reacting import ReactingService, reacting_services
 from amends.testing.simulation.scenarios import draw
 from amends.testing.simulation.services import Services
 from amends.testing.simulation.truth import Truth
@@ -104,10 +107,11 @@ class Simulation:
         self.faulty_until = timedelta(minutes=plan.minutes)
         self.abroad = ForeignServices(self.definitions, "sim", self.chance, self._publish_later)
         self.watch.has_done = self.abroad.has_done
-        services = Services(self.definitions, self.chance, self.watch.action)
-        self.crew = Crew(
-            self.stepper, self.definitions, self.chance, services, self.database, self.abroad, self.limits
+        self.reacting = reacting_services(
+            self.definitions, plan.package, lambda: ServiceDatabase(self.stepper.clock)
         )
+        self.watch.chains.watch(self.definitions, self.reacting)
+        self.crew = Crew(self.stepper, self.definitions, self.chance, self.limits, list(self._programs()))
         self._still_since = timedelta(0)
         truth = Truth(self.database.tables.keys.get, self.abroad.has_done, self._is_quiet)
         self.people = People(
@@ -116,6 +120,22 @@ class Simulation:
         self.world = World(self.definitions, "sim", self.chance)
         self._occasions: list[Occasion] = self.world.occasions(plan.sagas, self.faulty_until * 0.7)
         self._published: list[Occasion] = []
+
+    def _programs(self) -> Iterator[Program]:
+        """All that runs beside the workers."""
+        services = Services(self.definitions, self.chance, self.watch.action)
+        if services.subjects():
+            yield Program("services", 2, lambda name: self.stepper.participant(name, services, self.database))
+        if self.abroad.subjects:
+            foreign = self.abroad
+            yield Program(
+                "foreign", 1, lambda name: self.stepper.foreign(name, foreign.subjects, foreign.handle)
+            )
+        for each in self.reacting:
+            yield Program(each.name, 2, partial(self._start_reacting, each), before=True)
+
+    def _start_reacting(self, service: ReactingService, name: str) -> None:
+        self.stepper.participant(name, Handlers(), service.database, service.reactions(self.chance))
 
     def run(self) -> Result:
         """Play it to its end, or until an invariant is broken."""
@@ -244,7 +264,7 @@ class Simulation:
 
     def _is_settled(self) -> bool:
         return (
-            not (self.people.promised or self.store.in_quarantine)
+            not (self.people.are_called or self.store.in_quarantine)
             and all(record.is_settled for record in self.watch.records.values())
             and self._is_quiet()
         )
@@ -255,7 +275,8 @@ class Simulation:
 
     @property
     def _is_published(self) -> bool:
-        return self.store.is_published and self.database.is_published
+        databases = (self.database, *(each.database for each in self.reacting))
+        return self.store.is_published and all(each.is_published for each in databases)
 
     def _unsettled(self) -> str:
         open_ = [record.name for record in self.watch.records.values() if not record.is_settled]

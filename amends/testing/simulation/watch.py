@@ -20,16 +20,21 @@ from amends.domain.decide import take_turn
 from amends.domain.errors import AmendsError
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.ports import Commit, Incoming, Outgoing
+from amends.participant.consumers import REACTIONS
 from amends.participant.requests import Claim
 from amends.process_managers.registry import Registry
 from amends.process_managers.routing import REPLIES, START, Routed, message_id, route
 from amends.testing.invariants import Deed, Fact, of_effects
 from amends.testing.programs import FOREIGN
+from amends.testing.simulation.chains import ChainWatch
 from amends.testing.simulation.record import Record
 
 
 class Watch:
-    """What is known of all sagas of a simulation, and what was found broken."""
+    """What is known of all sagas of a simulation, and what was found broken.
+
+    `chains` watches the services of choreographies.
+    """
 
     def __init__(self, registry: Registry, namespace: str) -> None:
         self.registry = registry
@@ -41,6 +46,7 @@ class Watch:
         self.has_done: Callable[[str, str], bool] = lambda thing, key: False
         """Whether a foreign service has done a thing for a key."""
         self.broken: list[str] = []
+        self.chains = ChainWatch(namespace, self.broken)
         self.records: dict[UUID, Record] = {}
         self.facts: dict[UUID, list[Fact]] = {}
         self.one_clock = True
@@ -51,6 +57,7 @@ class Watch:
         self._held: dict[tuple[UUID, str, Direction, int, int], e.CommandRecorded] = {}
         self._actions: dict[str, str] = {}
         self._answers: dict[str, str] = {}
+        self._published: set[str] = set()
         self._unhandled: dict[UUID, dict[str, datetime]] = {}
         self._trace = sha256()
 
@@ -92,6 +99,8 @@ class Watch:
                 self._commands[str(event.command_id)] = (saga_id, event)
             if event.direction is Direction.FORWARD:
                 self._actions[str(event.key)] = event.subject
+        elif isinstance(event, e.EventPublished):
+            self._published.add(str(event.message_id))
 
     def _note_timeouts(self, record: Record, events: Sequence[Any]) -> None:
         """Whether an answer is passed over that came before the attempt's time was over."""
@@ -112,6 +121,8 @@ class Watch:
             self._of_command(message)
         elif wire.OUTCOME in message.headers:
             self._of_answer(message, now)
+        elif message.subject.startswith(wire.event_subject(self.namespace, "")):
+            self._of_event(message)
 
     def lost(self, message: Incoming | Outgoing) -> None:
         """The broker lost it again."""
@@ -142,6 +153,11 @@ class Watch:
         if not told:
             self.broken.append(f"10: {message.subject} was published otherwise than it is recorded")
 
+    def _of_event(self, message: Outgoing) -> None:
+        self.chains.stored(message)
+        if wire.SAGA_ID in message.headers and message.message_id not in self._published:
+            self.broken.append(f"10: {message.subject} was published without a committed record")
+
     def _of_answer(self, message: Outgoing, now: datetime) -> None:
         saga_id, command = UUID(message.headers[wire.SAGA_ID]), message.headers[wire.CAUSATION_ID]
         self._unhandled.setdefault(saga_id, {})[message.message_id] = now
@@ -162,6 +178,9 @@ class Watch:
         Where a participant did, its answer must be committed; a foreign service owes nobody anything.
         """
         if message.consumer == FOREIGN:
+            return
+        if message.consumer.startswith(REACTIONS):
+            self.chains.acknowledged(message)
             return
         if not message.consumer.startswith((START, REPLIES)):
             if not self.answered(message.headers[wire.CE_ID]):
@@ -226,6 +245,7 @@ class Watch:
             facts = [fact for key in record.keys for fact in self.facts.get(key, ())]
             broken = [*of_effects(record.plan, record.history, facts, quiet=quiet), *self._abroad(record)]
             self.broken += [f"{each} ({record.name})" for each in broken]
+        self.chains.ended(self.records.values())
 
     def _abroad(self, record: Record) -> Iterator[str]:
         """Invariants 3 and 4 for foreign services: what they did, and did not undo."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from amends.domain import wire
+from amends.domain.choreography.chain import Chain
 from amends.domain.correlation import Correlation
 from amends.domain.definition import Definition
 from amends.domain.handlers.definition import AnyDefinition
@@ -60,7 +61,7 @@ class World:
 
     def last_word(self, sagas: int, at: timedelta) -> list[Occasion]:
         """Every event that a saga may still wait for, once for each of its steps that waits."""
-        waits = max(_waits(definition) for definition in self._definitions)
+        waits = max((_waits(definition) for definition in self._told_by_the_world()), default=0)
         moments = [at + timedelta(seconds=30 * again) for again in range(waits)]
         return [
             Occasion(later, self._event(each, number))
@@ -85,13 +86,17 @@ class World:
     def _awaited(self) -> list[Correlation]:
         """What nobody answers: the world must tell it. One saga type's event may be another's as well."""
         heard: dict[str, Correlation] = {}
-        for definition in self._definitions:
+        for definition in self._told_by_the_world():
             heard |= {
                 each.event.subject: each
                 for each in definition.listens
                 if not _is_answer(definition, each.event.subject)
             }
         return list(heard.values())
+
+    def _told_by_the_world(self) -> Iterator[AnyDefinition]:
+        """Those whose sagas wait for something from outside; what a choreography hears its services tell."""
+        return (each for each in self._definitions if chain_of(each) is None)
 
     def _event(self, correlation: Correlation, number: int) -> Outgoing:
         self._told += 1
@@ -111,6 +116,11 @@ class World:
         body = json.dumps({**self._dice.choice(every(kind)), **fields}).encode()
         place = wire.event_subject(self._namespace, kind.subject)
         return Outgoing(identity, place, {wire.CE_ID: identity, **(headers or {})}, body)
+
+
+def chain_of(definition: AnyDefinition) -> Chain | None:
+    """The chain, where the definition is a choreography."""
+    return definition.chain if isinstance(definition, Definition) else None
 
 
 @lru_cache
