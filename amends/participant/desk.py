@@ -17,7 +17,7 @@ from amends.participant.errors import AnswerTooLarge, Undecodable
 from amends.participant.handlers import Handler, Handlers
 from amends.participant.handling import LONGEST_TEXT, handle
 from amends.participant.memory import Answer, Memory, Told
-from amends.participant.ports import Connection, Ledger, Outbox, Savepoint
+from amends.participant.ports import Connection, Ledger, Outbox, Savepoint, Unguarded
 from amends.participant.promises import answer_from_memory, refusal, settle, stored
 from amends.participant.reacting import Work, is_event, read_event
 from amends.participant.reactions import Reactions
@@ -26,6 +26,8 @@ from amends.participant.requests import Claim, DeadLetter, Request, correlated, 
 _LOG: Final = logging.getLogger("amends.participant")
 _DELIVERIES: Final = 10
 """How often a reaction is tried before its event is a dead letter."""
+_GUARDED: Final = 1000
+"""For how many messages handlers have savepoints after one would have needed its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +77,31 @@ class Desk:
         self._ledger = ledger
         self._outbox = outbox
         self._probe = probe
+        self._guarded = 0
 
     async def answer(self, connection: Connection, messages: Sequence[Incoming]) -> Answered:
         """Handle the messages in order and record their answers in the outbox, all in one transaction.
 
-        Errors for which the transaction is to be tried again (`is_transient`) pass through. So does a broken
-        constraint that was deferred to the commit, unless there is one message only: give them singly then.
+        Handlers run in savepoints of their own only where one failed lately that had done something: then the
+        transaction is begun again with them. Errors for which it is to be tried again (`is_transient`) pass through.
+        So does a broken constraint that was deferred to the commit, unless there is one message only: give them
+        singly then.
         """
+        guarded, self._guarded = self._guarded > 0, max(self._guarded - len(messages), 0)
+        try:
+            return await self._answer(connection, messages, guarded=guarded)
+        except Unguarded:
+            self._guarded = _GUARDED
+            return await self._answer(connection, messages, guarded=True)
+
+    async def _answer(
+        self, connection: Connection, messages: Sequence[Incoming], *, guarded: bool
+    ) -> Answered:
         async with connection.transaction():
             batch = self._read(messages)
             memory = await self._ledger.load(connection, batch.claims)
             self._probe("loaded")
-            savepoint = self._ledger.savepoint(connection, alone=len(messages) == 1)
+            savepoint = self._ledger.savepoint(connection, alone=len(messages) == 1, guarded=guarded)
             for place in range(len(messages)):
                 if place in batch.requests:
                     request, handler = batch.requests[place]

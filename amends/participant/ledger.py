@@ -12,11 +12,13 @@ from psycopg.rows import TupleRow, scalar_row, tuple_row
 
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.letters import plain
+from amends.infrastructure.postgres.attentive import AttentiveConnection
 from amends.infrastructure.postgres.queries import load
 from amends.participant.answers import dead_letter_id
 from amends.participant.memory import Key, Memory
+from amends.participant.ports import Savepoint
 from amends.participant.requests import Claim, DeadLetter
-from amends.participant.savepoint import PostgresSavepoint
+from amends.participant.savepoint import NoSavepoint, PostgresSavepoint
 
 _QUERIES: Final = "amends.participant.sql"
 
@@ -80,9 +82,11 @@ class PostgresLedger:
         if dead:
             await self._bury(tx, dead)
 
-    def savepoint(self, tx: AsyncConnection, *, alone: bool) -> PostgresSavepoint:
-        """The savepoint for the handlers of a batch; `alone` tells that there is one only."""
-        return PostgresSavepoint(tx, alone=alone)
+    def savepoint(self, tx: AsyncConnection, *, alone: bool, guarded: bool) -> Savepoint:
+        """What undoes the handlers of a batch; `alone` tells that there is one only."""
+        if guarded or not isinstance(tx, AttentiveConnection):
+            return PostgresSavepoint(tx, alone=alone)
+        return NoSavepoint(tx, alone=alone)
 
     async def forget(self, tx: AsyncConnection, limit: int = 1000) -> int:
         """Delete up to `limit` keys beyond the horizon; returns how many it were."""

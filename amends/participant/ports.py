@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
+from amends.domain.errors import AmendsError
 from amends.infrastructure.ports import Outgoing
 from amends.infrastructure.postgres.outbox import Recorded
 from amends.participant.memory import Memory
@@ -26,8 +27,12 @@ class Connection(Protocol):
         ...
 
 
+class Unguarded(AmendsError):
+    """What a handler did cannot be undone alone: the whole transaction must be, and be done again, guarded."""
+
+
 class Savepoint(Protocol):
-    """The savepoint of one handler after the other in a batch's transaction."""
+    """What undoes one handler after the other in a batch's transaction."""
 
     tx: Any
     """What handlers work on."""
@@ -41,11 +46,11 @@ class Savepoint(Protocol):
         ...
 
     async def undo(self) -> None:
-        """As though nothing had been done."""
+        """As though nothing had been done. Raises `Unguarded` where that is not possible."""
         ...
 
     def is_intact(self) -> bool:
-        """Whether no error of the database was swallowed since it began."""
+        """Whether the transaction still stands: no error of the database was swallowed, and nothing ended it."""
         ...
 
     def is_lost(self, error: Exception) -> bool:
@@ -64,8 +69,11 @@ class Ledger(Protocol):
         """Write what a batch made of its keys, and what could not be handled."""
         ...
 
-    def savepoint(self, tx: Any, *, alone: bool) -> Savepoint:
-        """The savepoint for the handlers of a batch; `alone` tells that there is one only."""
+    def savepoint(self, tx: Any, *, alone: bool, guarded: bool) -> Savepoint:
+        """What undoes the handlers of a batch; `alone` tells that there is one only.
+
+        `guarded`: each can be undone alone. Otherwise only one that has done nothing, which costs less.
+        """
         ...
 
 

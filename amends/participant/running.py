@@ -14,6 +14,7 @@ from amends.infrastructure.broker import streams
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.groups import only
 from amends.infrastructure.nats import Broker, BrokerWatch
+from amends.infrastructure.postgres.attentive import AttentiveConnection
 from amends.infrastructure.postgres.link import Link
 from amends.infrastructure.postgres.marks import PostgresMarks
 from amends.infrastructure.postgres.relay import Relay
@@ -93,7 +94,7 @@ class Running:
             participant.ack_wait.total_seconds(),
         )
         async with (
-            Link(where.database_url, name=name) as work,
+            Link(where.database_url, name=name, kind=AttentiveConnection) as work,
             Link(where.database_url, name=f"{name}-outbox", durable=False) as notes,
             Broker(where.nats_url, name=name, namespace=where.namespace) as broker,
         ):

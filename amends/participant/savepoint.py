@@ -1,15 +1,45 @@
-"""The savepoint of a handler, in PostgreSQL."""
+"""What undoes a handler, in PostgreSQL: a savepoint of its own, or nothing where it has done nothing."""
 
 from __future__ import annotations
+
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 from psycopg.errors import QueryCanceled
 from psycopg.pq import TransactionStatus
 
+from amends.infrastructure.postgres.attentive import AttentiveConnection
 from amends.infrastructure.postgres.link import is_transient
+from amends.participant.ports import Unguarded
+
+_DEFERRED: Final = "SET CONSTRAINTS ALL IMMEDIATE"
+"""Checks now, while it can be laid to the handler, what was deferred to the commit."""
 
 
-class PostgresSavepoint:
+class _InTransaction:
+    """What can be told of a transaction while handlers work in it."""
+
+    tx: AsyncConnection[Any]
+
+    def is_intact(self) -> bool:
+        """Whether it still stands: no error was swallowed, and nothing ended it."""
+        return self.tx.info.transaction_status not in (TransactionStatus.INERROR, TransactionStatus.IDLE)
+
+    def is_lost(self, error: Exception) -> bool:
+        """Whether the batch is tried again: the connection is gone, or the transaction was chosen as a victim.
+
+        Not so for trouble with another database that the handler talks to: that is an outage to be answered. Nor for
+        a statement that takes longer than it may: it would, again and again.
+        """
+        if self.tx.closed or self.tx.broken:
+            return True
+        if not is_transient(error) or isinstance(error, QueryCanceled):
+            return False
+        usable = self.tx.info.transaction_status == TransactionStatus.INTRANS
+        return (getattr(error, "sqlstate", None) or "").startswith("40") if usable else True
+
+
+class PostgresSavepoint(_InTransaction):
     """The `Savepoint` port: the savepoint of one handler after the other in a batch's transaction.
 
     A kept one is released with the next one's beginning, which saves a round trip for each handler. `alone`
@@ -31,27 +61,43 @@ class PostgresSavepoint:
     async def keep(self) -> None:
         """What was done will be committed."""
         if self._alone:
-            # A constraint deferred to the commit is checked now, while it can be laid to the handler.
-            await self.tx.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            await self.tx.execute(_DEFERRED)
         self._kept = True
 
     async def undo(self) -> None:
         """As though nothing had been done."""
         await self.tx.execute("ROLLBACK TO amends_handler; RELEASE amends_handler")
 
-    def is_intact(self) -> bool:
-        """Whether no error of the database was swallowed since it began."""
-        return self.tx.info.transaction_status != TransactionStatus.INERROR
 
-    def is_lost(self, error: Exception) -> bool:
-        """Whether the batch is tried again: the connection is gone, or the transaction was chosen as a victim.
+class NoSavepoint(_InTransaction):
+    """The `Savepoint` port where nearly every handler succeeds: one that has asked nothing of the database needs none.
 
-        Not so for trouble with another database that the handler talks to: that is an outage to be answered. Nor for
-        a statement that takes longer than it may: it would, again and again.
-        """
-        if self.tx.closed or self.tx.broken:
-            return True
-        if not is_transient(error) or isinstance(error, QueryCanceled):
-            return False
-        usable = self.tx.info.transaction_status == TransactionStatus.INTRANS
-        return (getattr(error, "sqlstate", None) or "").startswith("40") if usable else True
+    Any other is undone by the end of the whole transaction, which is then begun again with savepoints.
+    """
+
+    tx: AttentiveConnection
+
+    def __init__(self, tx: AttentiveConnection, *, alone: bool) -> None:
+        self.tx = tx
+        self._alone = alone
+        self._before = 0
+
+    async def begin(self) -> None:
+        """What comes from here on is looked at."""
+        self._before = self.tx.exchanges
+        self.tx.attentive = True
+
+    async def keep(self) -> None:
+        """What was done will be committed."""
+        if self._alone and self._has_done_something():
+            await self.tx.execute(_DEFERRED)
+        self.tx.attentive = False
+
+    async def undo(self) -> None:
+        """There must be nothing to undo. Raises `Unguarded` where there may be."""
+        self.tx.attentive = False
+        if self._has_done_something():
+            raise Unguarded("a handler failed after it had asked something of the database")
+
+    def _has_done_something(self) -> bool:
+        return self.tx.exchanges != self._before

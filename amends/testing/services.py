@@ -15,6 +15,7 @@ from amends.infrastructure.memory.store import MemoryMarks
 from amends.infrastructure.ports import Clock, Outgoing
 from amends.infrastructure.postgres.outbox import Recorded
 from amends.participant.memory import Key, Memory
+from amends.participant.ports import Unguarded
 from amends.participant.requests import Claim, DeadLetter
 from amends.testing.processes import Process
 
@@ -111,8 +112,9 @@ class ServiceLink:
 class ServiceSavepoint:
     """The `Savepoint` port: handlers note in `tx.effects` what they do."""
 
-    def __init__(self, tx: Connection) -> None:
+    def __init__(self, tx: Connection, guarded: bool) -> None:
         self.tx: Any = tx
+        self._guarded = guarded
         self._kept = 0
 
     async def begin(self) -> None:
@@ -124,7 +126,9 @@ class ServiceSavepoint:
         self._kept = len(self.tx.effects)
 
     async def undo(self) -> None:
-        """As though nothing had been done."""
+        """As though nothing had been done. Raises `Unguarded`."""
+        if not self._guarded and len(self.tx.effects) > self._kept:
+            raise Unguarded("a handler failed after it had an effect")
         del self.tx.effects[self._kept :]
 
     def is_intact(self) -> bool:
@@ -171,9 +175,9 @@ class ServiceLedger:
 
         tx.writes.append(write)
 
-    def savepoint(self, tx: Connection, *, alone: bool) -> ServiceSavepoint:
-        """The savepoint for the handlers of a batch."""
-        return ServiceSavepoint(tx)
+    def savepoint(self, tx: Connection, *, alone: bool, guarded: bool) -> ServiceSavepoint:
+        """What undoes the handlers of a batch."""
+        return ServiceSavepoint(tx, guarded)
 
 
 def _of(answers: Mapping[str, bytes], ids: Iterable[str]) -> dict[str, bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import psycopg
 import pytest
+from psycopg import AsyncConnection
 
 from amends.domain import wire
 from amends.infrastructure.broker import ConsumerSpec, streams
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker
+from amends.infrastructure.postgres.attentive import AttentiveConnection
 from tests.conftest import DatabaseFrom
 from tests.participant.service import Service, migrate
 from tests.participant.stage import Stage
@@ -23,8 +24,14 @@ async def service_database(database_from: DatabaseFrom) -> str:
 
 
 @pytest.fixture
-async def service(service_database: str) -> AsyncIterator[Service]:
-    async with await psycopg.AsyncConnection.connect(service_database, autocommit=True) as connection:
+def kind() -> type[AsyncConnection]:
+    """The connections of a participant that runs; on any other one every handler has a savepoint of its own."""
+    return AttentiveConnection
+
+
+@pytest.fixture
+async def service(service_database: str, kind: type[AsyncConnection]) -> AsyncIterator[Service]:
+    async with await kind.connect(service_database, autocommit=True) as connection:
         yield Service(service_database, connection)
 
 

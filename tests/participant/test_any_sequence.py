@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from amends.domain import wire
 from amends.infrastructure.ports import Incoming
+from amends.infrastructure.postgres.attentive import AttentiveConnection
 from tests.conftest import DatabaseFrom
 from tests.participant.service import NAMESPACE, close, compensate, forward, migrate, payments, reply
 
@@ -97,7 +98,7 @@ async def clean(connection: psycopg.AsyncConnection) -> None:
 @pytest.mark.parametrize("replicas", [1, 2])
 async def test_invariants_hold_for_any_sequence(database_from: DatabaseFrom, replicas: int) -> None:
     url = await database_from("payments_service", migrate)
-    connections = [await psycopg.AsyncConnection.connect(url, autocommit=True) for _ in range(replicas)]
+    connections = [await AttentiveConnection.connect(url, autocommit=True) for _ in range(replicas)]
 
     async def play(sequence: list[list[Incoming]]) -> None:
         await clean(connections[0])

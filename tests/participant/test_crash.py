@@ -22,7 +22,11 @@ LABELS = ("received", "loaded", "handled", "committed", "published", "acknowledg
 @pytest.mark.parametrize("label", LABELS)
 @pytest.mark.semantics("promise-one-commit")
 async def test_a_replica_killed_at(stage: Stage, label: str) -> None:
-    messages = [each for n in range(20) for each in (forward(f"k{n}"), forward(f"x{n}"), compensate(f"x{n}"))]
+    messages = [
+        each
+        for n in range(20)
+        for each in (forward(f"k{n}"), forward(f"n{n}", "reject"), forward(f"x{n}"), compensate(f"x{n}"))
+    ]
     await stage.command(*messages)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -43,5 +47,6 @@ async def test_a_replica_killed_at(stage: Stage, label: str) -> None:
     assert not [each for each in answers if each.headers[wire.OUTCOME] == "failed"]
     for number in range(20):
         assert await stage.service.effects(f"k{number}") == ["charge"]
+        assert await stage.service.effects(f"n{number}") == []
         # A compensation may have overtaken its forward command, which is delivered again later.
         assert await stage.service.effects(f"x{number}") in (["charge", "refund"], [])

@@ -5,12 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from psycopg import AsyncConnection
 
 from amends.domain import wire
+from amends.infrastructure.postgres.attentive import AttentiveConnection
 from tests.participant.service import Service, close, compensate, forward, payments
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 SOON = timedelta(hours=1)
+
+
+@pytest.fixture(params=[AttentiveConnection, AsyncConnection], ids=["bare", "savepoints"])
+def kind(request: pytest.FixtureRequest) -> type[AsyncConnection]:
+    """The promises hold both with and without a savepoint for every handler."""
+    chosen: type[AsyncConnection] = request.param
+    return chosen
 
 
 # 1. One key, one definite answer, at most one effect

@@ -47,10 +47,18 @@ class Link:
     `durable=False` asks for asynchronous commits: for writes whose loss is harmless.
     """
 
-    def __init__(self, conninfo: str, *, name: str, durable: bool = True) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        name: str,
+        durable: bool = True,
+        kind: type[AsyncConnection] = AsyncConnection,
+    ) -> None:
         self._conninfo = conninfo
         self._name = name
         self._durable = durable
+        self._kind = kind
         self._connection: AsyncConnection | None = None
         self._failures = 0
         self._turn = asyncio.Lock()
@@ -101,9 +109,7 @@ class Link:
         await self._drop()
 
     async def _connect(self) -> AsyncConnection:
-        connection = await AsyncConnection.connect(
-            self._conninfo, autocommit=True, application_name=self._name
-        )
+        connection = await self._kind.connect(self._conninfo, autocommit=True, application_name=self._name)
         if not self._durable:
             await connection.execute("SET synchronous_commit TO off")
         # The locks and the snapshots of the participant and of the outbox are thought out for this level.
