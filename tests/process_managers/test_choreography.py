@@ -9,9 +9,12 @@ from random import Random
 import pytest
 
 from amends.domain.history import verify
-from amends.infrastructure.ports import Incoming
+from amends.domain.inputs import Retry
+from amends.infrastructure.ports import Incoming, Outgoing
 from amends.participant import Participant, Rejected, Tx
 from amends.participant.consumers import ACK_WAIT, consumers_of
+from amends.process_managers.acting import act
+from amends.process_managers.registry import Registry
 from amends.testing.processes import Calm, Chooser, Move
 from amends.testing.services import ServiceDatabase
 from amends.testing.stepper import Stepper
@@ -105,6 +108,20 @@ class Road:
         body = TripBegun(trip_id=trip_id).model_dump_json().encode()
         self.stepper.publish("trips.begun", f"begin-{trip_id}", body)
         self.stepper.settle()
+
+    def retry(self, trip_id: str) -> None:
+        """An operator asks for what the trip waits for."""
+        stepper = self.stepper
+        action = Retry("person-1", "the phone rang", "")
+        acting = act(
+            stepper.store,
+            stepper.broker.publisher(),
+            Registry([Trip.definition]),
+            stepper.namespace,
+            stepper.id("trip", trip_id),
+            action,
+        )
+        stepper.complete(acting)
 
     def effects(self, trip_id: str = "t1") -> dict[str, list[str]]:
         return {
@@ -229,6 +246,32 @@ def test_a_silent_service_has_its_chain_undone_and_its_straggler_cannot_carry_on
     assert road.effects() == {"flights": ["book", "cancel"], "hotels": ["book", "cancel"], "cars": []}
     assert road.status() == "compensated"
     assert "event.passed-over" in road.told()
+
+
+@pytest.mark.semantics("choreography-compensate")
+def test_a_compensating_event_that_the_broker_lost_is_published_again_when_somebody_asks(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one message that was acknowledged and is gone: no position in the stream tells of it."""
+    store = road.stepper.broker.store
+    is_lost = [True]
+
+    def losing(message: Outgoing) -> str:
+        if is_lost[0] and message.subject.endswith("cars.refused"):
+            return ""
+        return store(message)
+
+    monkeypatch.setattr(road.stepper.broker, "store", losing)
+    road.stepper.kill("hotels")
+    road.begin()
+    road.stepper.advance(LATE)
+    road.start("hotels")
+    road.stepper.advance(2 * LATE)
+    assert (road.status(), road.effects()["flights"]) == ("compensating", ["book"])
+    is_lost[0] = False
+    road.retry("t1")
+    road.stepper.advance(LATE)
+    assert (road.status(), road.effects()["flights"]) == ("compensated", ["book", "cancel"])
 
 
 @pytest.mark.semantics("choreography-straggler")

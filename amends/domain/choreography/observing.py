@@ -62,7 +62,7 @@ def overdue(turn: Turn, chain: Chain, name: str) -> None:
 
 def turn_back(turn: Turn, chain: Chain, reason: str) -> None:
     """Publish the compensating event. Raises `ActionRefused` where the definition names none."""
-    turn.publish(compensating_event(turn, chain), f"choreography {turn.definition.name!r}")
+    _publish_compensating_event(turn, chain)
     _give_up(turn, chain, reason)
 
 
@@ -159,8 +159,18 @@ def _give_up(turn: Turn, chain: Chain, reason: str) -> None:
 
 
 def _ask(turn: Turn, chain: Chain, link: Link) -> None:
-    request = republish_request(link.service)(key=turn.state.key, after=_before(turn, chain, link))
+    """Ask the link's service to publish again what it has; it has nothing where the observer's own event got lost."""
+    after = _before(turn, chain, link)
+    is_own = chain.compensate_with is not None and after == chain.compensate_with.subject
+    if is_own and _kept(turn, {after}) is None:
+        _publish_compensating_event(turn, chain)
+        return
+    request = republish_request(link.service)(key=turn.state.key, after=after)
     turn.publish(request, f"choreography {turn.definition.name!r}, {link.name!r}")
+
+
+def _publish_compensating_event(turn: Turn, chain: Chain) -> None:
+    turn.publish(compensating_event(turn, chain), f"choreography {turn.definition.name!r}")
 
 
 def _patience(turn: Turn, link: Link) -> timedelta:
