@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .venv-bench
 ARGS   ?=
 WORKERS ?= auto
 
@@ -42,8 +43,14 @@ simulate: $(READY) ## Simulate whole systems with faults from a seed, until an i
 mutations: $(READY) ## Play deliberate bugs until the simulator or a property test finds each (ARGS="tombstone")
 	$(BIN)/python tests/mutations/run.py $(ARGS)
 
-bench: $(READY) ## Sagas per second on this machine, beside what PostgreSQL and JetStream take alone (ARGS="--orders 5000")
-	$(BIN)/python benchmarks/orders.py $(ARGS)
+# What Amends is compared with, and the plots, keep to an environment of their own.
+$(PEERS)/.ready: requirements/bench.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: $(READY) $(PEERS)/.ready ## Measure sagas on this machine, beside its limits and DBOS; a few minutes (ARGS=--full: half an hour)
+	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(ARGS)
 
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
@@ -56,6 +63,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 lock: $(READY) ## Compile the pinned requirements anew (ARGS=--upgrade takes newer versions)
 	$(COMPILE) $(ARGS) --extra all pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) $(ARGS) --extra all pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) $(ARGS) requirements/bench.in -o requirements/bench.txt
 
 clean: ## Remove the virtual environment, caches and builds
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

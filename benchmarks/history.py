@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import statistics
 import tempfile
 import time
@@ -19,8 +18,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
+from rich.console import Console
 
 from amends import Settings
+from amends.cli.bench.figure import Figure
+from amends.cli.bench.showing import figures_table
 from amends.domain import events as e
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.history import Recorded
@@ -89,7 +91,7 @@ def row(recorded: Recorded) -> tuple[UUID, int, str, bytes]:
     return recorded.originator_id, recorded.originator_version, recorded.topic, recorded.stored
 
 
-async def main(events: int) -> None:
+async def measure(events: int) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="amends-bench-") as name:
         settings = Settings(data_dir=Path(name) / "data", namespace=NAMESPACE)
         async with (
@@ -97,7 +99,6 @@ async def main(events: int) -> None:
             PostgresStore.open(servers.database_url, NAMESPACE) as store,
         ):
             chosen = await fill(servers.database_url, events)
-            print(f"load average at the start: {os.getloadavg()[0]:.1f}; {events:,} events")
             took: list[float] = []
             for number in range(ROUNDS):
                 began = time.perf_counter()
@@ -105,16 +106,19 @@ async def main(events: int) -> None:
                 took.append((time.perf_counter() - began) * 1000)
                 assert past.version == LONG * number // ROUNDS + 1
             cuts = statistics.quantiles(took, n=100)
-            print(f"as of an instant, {LONG} events: p50 {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms")
             began = time.perf_counter()
             found = await census(store, T0 + timedelta(seconds=5))
             seconds = time.perf_counter() - began
-            print(
-                f"the whole system as of an instant: {found.places.total():,} sagas, {events / seconds:,.0f} events/s"
-            )
+            assert found.places.total() == (events - LONG) // SHORT + 1
+    one = f"state as of an instant, {LONG:,} events"
+    return [
+        Figure("replay", f"{one}, p50", "ms", (cuts[49],)),
+        Figure("replay", f"{one}, p99", "ms", (cuts[98],)),
+        Figure("replay", "all sagas as of an instant", "events/s", (events / seconds,)),
+    ]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
-    asyncio.run(main(parser.parse_args().events))
+    Console().print(figures_table(asyncio.run(measure(parser.parse_args().events))))

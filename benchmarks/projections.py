@@ -22,8 +22,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import psycopg
+from rich.console import Console
 
 from amends import Settings
+from amends.cli.bench.figure import Figure
+from amends.cli.bench.load import Load
+from amends.cli.bench.programs import ECHO, WORKER, running
+from amends.cli.bench.showing import figures_table
 from amends.cli.running import execute
 from amends.domain import events as e
 from amends.domain.history import record
@@ -32,7 +37,6 @@ from amends.infrastructure.postgres.store import migrate_store
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.installing import prepare
 from amends.projections.runner import LARGE_BATCH, Runner
-from benchmarks.orders import light, program
 
 NAMESPACE = "bench"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -118,24 +122,18 @@ async def rebuilt(url: str) -> tuple[float, float, float]:
 async def lag(folder: Path, seconds: int) -> list[float]:
     """How long after it was written each event was shown, while a worker runs 200 sagas a second."""
     settings = Settings(data_dir=folder, namespace="live")
-    environment = {
-        "AMENDS_DATA_DIR": str(folder),
-        "AMENDS_NAMESPACE": settings.namespace,
-        "AMENDS_LOG_LEVEL": "error",
-    }
     async with (
         Servers(settings) as servers,
-        program("worker", environment),
-        program("echo", environment),
-        program("views", environment),
+        running(settings, WORKER, ECHO, ("-m", "amends", "projections", "run")),
+        Load.open(settings) as load,
         await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection,
     ):
-        await light(settings, "warm", RATE, 2)
+        await load.light(RATE, 2)
         found = await connection.execute("SELECT max(notification_id) FROM live.events")
         [(first,)] = await found.fetchall()
         shown: list[tuple[datetime, int]] = []
         watching = asyncio.create_task(watch(servers.database_url, shown))
-        await light(settings, "live", RATE, seconds)
+        await load.light(RATE, seconds)
         found = await connection.execute(
             "SELECT recorded_at, notification_id FROM live.events WHERE notification_id > %s ORDER BY 2",
             [first],
@@ -172,24 +170,35 @@ def waited(written: list[tuple[datetime, int]], shown: list[tuple[datetime, int]
         yield (when - at).total_seconds()
 
 
-async def main(events: int, seconds: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        async with Servers(Settings(data_dir=Path(folder))) as servers:
+async def measure(events: int) -> list[Figure]:
+    """Build all views anew out of so many events."""
+    with tempfile.TemporaryDirectory(prefix="amends-bench-") as folder:
+        async with Servers(Settings(data_dir=Path(folder) / "data")) as servers:
             url = servers.database_url
             await migrate_store(url, NAMESPACE)
             await prepare(url, NAMESPACE)
-            began = time.perf_counter()
             written = await fill(url, events)
-            print(f"{written:,} events written in {time.perf_counter() - began:.1f} s")
             took, peak, cpu = await rebuilt(url)
-            print(
-                f"all views built anew: {written / took:,.0f} events/s ({took:.1f} s), peak memory {peak:.0f} MB,"
-            )
-            print(f"  of its own CPU {cpu / written * 1e6:.1f} µs for each event, with start-up")
-        late = await lag(Path(folder), seconds)
-        p99, p50 = statistics.quantiles(late, n=100)[98], statistics.median(late)
-        print(f"live, {RATE} sagas/s of a worker for {seconds} s, {len(late):,} events:", end=" ")
-        print(f"shown after p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+    return [
+        Figure("views", "all built anew", "events/s", (written / took,)),
+        Figure("views", "peak memory meanwhile", "MB", (peak,)),
+        Figure("views", "CPU with start-up", "µs/event", (cpu / written * 1e6,)),
+    ]
+
+
+async def measure_lag(seconds: int) -> list[Figure]:
+    """How far live views are behind."""
+    with tempfile.TemporaryDirectory(prefix="amends-bench-") as folder:
+        late = await lag(Path(folder) / "data", seconds)
+    cuts = statistics.quantiles(late, n=100)
+    return [
+        Figure("views", f"behind at {RATE} sagas/s, p50", "ms", (cuts[49] * 1000,)),
+        Figure("views", f"behind at {RATE} sagas/s, p99", "ms", (cuts[98] * 1000,)),
+    ]
+
+
+async def main(events: int, seconds: int) -> None:
+    Console().print(figures_table([*await measure(events), *await measure_lag(seconds)]))
 
 
 if __name__ == "__main__":

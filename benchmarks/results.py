@@ -9,13 +9,20 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from amends import __version__
 from amends.cli.bench.figure import Figure, together
+
+RATIOS: Final = (
+    ("A", "DBOS"),
+    ("A", "prototype"),
+    ("B", "A"),
+    ("A, JetStream syncs always", "A"),
+)
 
 
 class Results:
@@ -45,8 +52,11 @@ class Results:
         unfinished.rename(self._path)
 
     def figures(self) -> list[Figure]:
-        """All runs of each figure together."""
-        return together(Figure.from_json(each) for part in self._parts for each in part["figures"])
+        """All runs of each figure together, and the ratios within each round."""
+        measured = [
+            (part["round"], Figure.from_json(each)) for part in self._parts for each in part["figures"]
+        ]
+        return together([*(figure for _, figure in measured), *_ratios(measured)])
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -56,3 +66,12 @@ class Results:
             "figures": [figure.as_json() for figure in self.figures()],
             "parts": self._parts,
         }
+
+
+def _ratios(measured: Iterable[tuple[int, Figure]]) -> Iterator[Figure]:
+    rates = {(number, each.subject): each.median for number, each in measured if each.name == "saturated"}
+    for number in sorted({number for number, _ in rates}):
+        for one, other in RATIOS:
+            if (number, one) in rates and (number, other) in rates:
+                ratio = rates[number, one] / rates[number, other]
+                yield Figure("saturated, in the same round", f"{one} : {other}", "×", (ratio,))

@@ -41,7 +41,7 @@ def test_no_tracked_file_holds(needle: str) -> None:
 
 
 def test_every_requirement_is_pinned_with_hashes() -> None:
-    for name in ("runtime.txt", "dev.txt"):
+    for name in ("runtime.txt", "dev.txt", "bench.txt"):
         entries = re.split(r"\n(?=[a-z])", (ROOT / "requirements" / name).read_text())[1:]
         assert entries
         for entry in entries:

@@ -1,0 +1,67 @@
+"""Put results into the written page: `python -m benchmarks.page [RESULTS.json]`.
+
+What stands in docs/benchmarks.md between the two marks is made from the file, and so is the drawing beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from amends.cli.bench.figure import Figure
+from amends.cli.bench.showing import plain
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+BEGIN: Final = "<!-- measured: made by benchmarks/page.py -->"
+END: Final = "<!-- end of what was measured -->"
+
+
+def written(page: str, results: dict[str, Any], *, drawn: bool) -> str:
+    """The page with these results in place of those that it had."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    lines = [BEGIN, *section(results, drawn=drawn), END]
+    return before + "\n".join(lines) + after
+
+
+def section(results: dict[str, Any], *, drawn: bool) -> Iterator[str]:
+    runs = max(part["round"] for part in results["parts"])
+    days = sorted({part["at"][:10] for part in results["parts"]})
+    loads = [part["load_average"] for part in results["parts"]]
+    yield ""
+    yield (
+        f"Amends {results['amends']}, Python {results['python']}, {results['system']}, everything on it; "
+        f"{' and '.join(days)}, {runs} {'run' if runs == 1 else 'runs'}, load average {min(loads)} to {max(loads)}."
+    )
+    if drawn:
+        yield ""
+        yield "![Throughput, latency and CPU: bars are medians, lines go from the least to the most](benchmarks.svg)"
+    figures = [Figure.from_json(each) for each in results["figures"]]
+    for subject in dict.fromkeys(figure.subject for figure in figures):
+        yield ""
+        yield f"| {subject} | median | least – most | runs | |"
+        yield "| --- | ---: | ---: | ---: | --- |"
+        for each in (figure for figure in figures if figure.subject == subject):
+            spread = f"{plain(min(each.values))} – {plain(max(each.values))}"
+            yield f"| {each.name} | {plain(each.median)} | {spread} | {len(each.values)} | {each.unit} |"
+    yield ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("results", type=Path, nargs="?", default=Path("build/bench/results.json"))
+    path = parser.parse_args().results
+    drawing = path.with_suffix(".svg")
+    if drawing.exists():
+        shutil.copyfile(drawing, PAGE.with_suffix(".svg"))
+    results = json.loads(path.read_text(encoding="utf-8"))
+    page = written(PAGE.read_text(encoding="utf-8"), results, drawn=drawing.exists())
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
