@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +37,8 @@ class Scale:
 
     plan: Plan
     counted: int
-    short: float
+    together: int
+    synced: float
     machine: float
     messages: int
     prototype: int
@@ -78,13 +79,13 @@ async def _more_workers(of: Round, settings: Settings, load: Load) -> list[Figur
     async with AsyncExitStack() as stack:
         running = 1
         for count in _MORE_WORKERS:
-            of.tell(f"workers: {count}, for {of.scale.short:g} seconds")
+            of.tell(f"{of.scale.together:,} at once, workers: {count}")
             for _ in range(count - running):
                 await stack.enter_async_context(programs.program(settings, *programs.WORKER))
             running = count
-            rate = await load.saturated(2, of.scale.short, _nothing)
-            await load.drained()
-            figures.append(Figure("A", f"saturated for a short time, workers: {count}", "sagas/s", (rate,)))
+            rate = of.scale.together / await load.at_once(of.scale.together)
+            name = f"{of.scale.together:,} at once, workers: {count}"
+            figures.append(Figure("A", name, "sagas/s", (rate,)))
     return figures
 
 
@@ -113,7 +114,7 @@ async def synced(of: Round) -> list[Figure]:
     settings = of.settings.model_copy(
         update={"data_dir": folder, "nats_sync_interval": "always", "namespace": "bench_always"}
     )
-    plan = Plan(seconds=of.scale.short, warm=3, rates=(), at_once=0)
+    plan = replace(of.scale.plan, seconds=of.scale.synced, rates=(), at_once=0)
     async with (
         Servers(settings),
         programs.running(settings, programs.ECHO, programs.WORKER) as (echo, _),
@@ -123,10 +124,6 @@ async def synced(of: Round) -> list[Figure]:
         lines = await balanced(load)
         lines += effects(effects_said(await echo.stop()), load.placed)
     return [*figures, _lost("A, JetStream syncs always", lines)]
-
-
-async def _nothing() -> None:
-    return
 
 
 async def _statuses(load: Load) -> Mapping[str, str]:

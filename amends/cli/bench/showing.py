@@ -27,6 +27,6 @@ def figures_table(figures: Sequence[Figure]) -> Table:
 
 
 def plain(value: float) -> str:
-    """With three digits that count, and all before the point."""
-    before = len(str(int(abs(value))))
+    """With three digits, and all that stand before the point."""
+    before = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     return f"{value:,.{max(0, 3 - before)}f}"
