@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from os.path import relpath
+from pathlib import Path
+from shutil import which
 from typing import Final
 
 from rich.console import Console
@@ -193,10 +197,16 @@ def _books(lines: Sequence[Balance], out: Console) -> bool:
     return all(line.holds for line in lines)
 
 
+def _first() -> str:
+    """What makes `amends` a command, where it is none yet: as after `make demo`."""
+    activate = Path(sys.executable).with_name("activate")
+    return "" if which("amends") or not activate.exists() else f", after `. {relpath(activate)}`"
+
+
 def _what_next(orders: Sequence[OrderPlaced], fates: Sequence[Fate], out: Console) -> None:
     order, fate = max(zip(orders, fates, strict=True), key=lambda each: _FATES.index(each[1]))
     example = order.order_id
-    out.print("\nWhat to try next:")
+    out.print(f"\nWhat to try next{_first()}:", highlight=False)
     out.print(f"  amends history {example}   what became of an order: {fate.name}", highlight=False)
     out.print(f"  amends show {example}      where the saga stands; --json for programs", highlight=False)
     out.print(f"  amends timeline {example}  the same as a picture", highlight=False)

@@ -343,6 +343,10 @@ class Store(Protocol):
         """
         ...
 
+    async def dead_letters(self, after: str, limit: int) -> Sequence[DeadLetter]:
+        """Those that nobody has seen to, in the order of message ids; `after` is the last one of the page before."""
+        ...
+
     async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
         """What became of the latest events that found no saga, newest first."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -12,12 +13,14 @@ from amends.domain.history import Recorded
 from amends.domain.state import SagaState
 from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.clock import fresh_name
+from amends.infrastructure.letters import dead_letter
 from amends.infrastructure.ports import Outgoing, Publisher, Store
 from amends.infrastructure.publishing import publish_all_that_can_be
 from amends.process_managers import outgoing
 
 _LOG: Final = logging.getLogger("amends.worker")
 _BATCH: Final = 500
+_LETTERS: Final = 20  # each may be as large as a message can be
 _MILESTONES: Final = [event.type for event in outgoing.MILESTONES]
 
 
@@ -48,6 +51,19 @@ async def tell_again(store: Store, publisher: Publisher, retention: timedelta) -
 async def publish_again(store: Store, publisher: Publisher, retention: timedelta) -> int:
     """Publish again the events that process managers published during the retention. Returns how many."""
     return await _again(store, publisher, retention, [EventPublished.type], _published)
+
+
+async def bury_again(store: Store, publisher: Publisher, namespace: str) -> int:
+    """Publish again the dead letters that nobody has seen to. Returns how many."""
+    suffix = f"@{fresh_name()}"
+    told, after = 0, ""
+    while letters := await store.dead_letters(after, _LETTERS):
+        messages = [
+            dead_letter(namespace, each.where, each.message, each.message_id, each.reason) for each in letters
+        ]
+        again = [replace(each, deduplication_id=f"{each.deduplication_id}{suffix}") for each in messages]
+        told, after = told + await _publish(publisher, again), letters[-1].message_id
+    return told
 
 
 def _published(state: SagaState, recorded: Recorded, suffix: str) -> Outgoing | None:

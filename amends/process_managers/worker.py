@@ -28,7 +28,7 @@ from amends.infrastructure.settings import Settings
 from amends.infrastructure.shapes import together
 from amends.process_managers.consumers import consumer_specs
 from amends.process_managers.engine import Engine
-from amends.process_managers.recovery import publish_again, send_again, tell_again
+from amends.process_managers.recovery import bury_again, publish_again, send_again, tell_again
 from amends.process_managers.registry import Registry
 from amends.process_managers.requests import Desk
 
@@ -97,6 +97,8 @@ class Worker:
                     await tell_again(store, publisher, timedelta(days=settings.outbox_retention))
                 if wire.stream(settings.namespace, "events") in names:
                     await publish_again(store, publisher, timedelta(days=settings.outbox_retention))
+                if wire.stream(settings.namespace, "dead") in names:
+                    await bury_again(store, publisher, settings.namespace)
 
             specs = streams(settings.namespace, timedelta(days=settings.stream_max_age))
             async with (

@@ -25,7 +25,7 @@ def test_the_demonstration_shows_outcomes_histories_and_books_that_balance(bare:
     balance = said.out.partition("Do the books balance?")[2]
     assert balance.count("  yes  ") == 8
     assert "NO" not in balance
-    assert "amends history" in said.out.partition("What to try next:")[2]
+    assert "amends history" in said.out.partition("What to try next")[2]
     listed = replace(bare, settings=own).amends("list", "--status", "compensated", "--json").json
     assert (len(listed["rows"]), listed["behind"]) == (8, 0)
     with replace(bare, settings=own).running("worker", "amends.examples.order"):

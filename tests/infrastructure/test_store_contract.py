@@ -121,6 +121,15 @@ async def test_events_of_all_sagas_are_told_in_the_order_of_commits(store: AnySt
     assert await store.recorded_since(NOW + HOUR, types, 0, 2) == []
 
 
+async def test_dead_letters_are_listed_in_pages(store: AnyStore) -> None:
+    letters = [dead(f"m{number}") for number in (2, 1, 3)]
+    await store.commit(Commit(dead=letters))
+    first = await store.dead_letters("", 2)
+    assert first == [letters[1], letters[0]]
+    assert await store.dead_letters(first[-1].message_id, 2) == [letters[2]]
+    assert await store.dead_letters("m3", 2) == []
+
+
 # Conflicts
 
 

@@ -11,6 +11,7 @@ from random import Random
 from string import ascii_letters
 from uuid import UUID, uuid4
 
+import nats
 import psycopg
 import pytest
 from psycopg import sql
@@ -204,3 +205,17 @@ async def test_a_message_as_large_as_can_be_is_told_with_the_reason(servers: Ser
         assert len(letter.body) < MAX_MESSAGE - 300
         assert letter.headers[wire.DEAD_CUT] == str(MAX_MESSAGE - 299)
         await place.goes_on()
+
+
+async def test_a_dead_letter_that_the_broker_lost_is_told_again(servers: Servers, namespace: str) -> None:
+    async with opened(servers, namespace) as place, await nats.connect(servers.nats_url) as connection:
+        identity = await place.tell("desk.asked", {}, b"{not json")
+        letter = await place.letter(identity)
+        heard = await connection.subscribe(f"{namespace}.dead.>")
+        await connection.flush()
+        lost = f"$JS.API.STREAM.DELETE.{wire.stream(namespace, 'dead')}"
+        await connection.request(lost, timeout=20)
+        again = await heard.next_msg(timeout=20)
+        assert again.headers is not None
+        assert (again.headers[wire.CE_ID], again.data) == (identity, letter.body)
+        assert again.headers[wire.DEAD_REASON] == letter.headers[wire.DEAD_REASON]

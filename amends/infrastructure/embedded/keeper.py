@@ -86,7 +86,7 @@ class Keeper:
         try:
             async with asyncio.timeout(_ASKS_WITHIN):
                 wish = json.loads(await reader.readline() or b"null")
-            if wish:
+            if wish and not self._done.done():
                 self._disarm()
                 self._welcome(writer, wish)
                 await reader.read()  # it says no more; this returns when it is gone

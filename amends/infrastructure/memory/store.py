@@ -175,6 +175,12 @@ class MemoryStore:
     async def find(self, keys: Collection[LearntKey]) -> Mapping[LearntKey, UUID]:
         return {key: self._keys[_key(key)] for key in keys if _key(key) in self._keys}
 
+    async def dead_letters(self, after: str, limit: int) -> Sequence[DeadLetter]:
+        return sorted(
+            (letter for name, letter in self.dead.items() if name > after),
+            key=lambda letter: letter.message_id,
+        )[:limit]
+
     async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
         return list(reversed(self._unclaimed.values()))[:limit]
 

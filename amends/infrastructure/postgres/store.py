@@ -24,6 +24,7 @@ from amends.infrastructure.broker import MarkStore
 from amends.infrastructure.ports import (
     Commit,
     CommitRefused,
+    DeadLetter,
     Due,
     Held,
     Incoming,
@@ -158,6 +159,9 @@ class PostgresStore:
         found = {LearntKey(saga, name, value): saga_id for saga, name, value, saga_id in rows}
         return {key: found[as_stored(key)] for key in keys if as_stored(key) in found}
 
+    async def dead_letters(self, after: str, limit: int) -> Sequence[DeadLetter]:
+        return [_letter(row) for row in await self._query("dead_letters", {"after": after, "limit": limit})]
+
     async def unclaimed(self, limit: int) -> Sequence[Unclaimed]:
         return [Unclaimed(*row) for row in await self._query("unclaimed", {"limit": limit})]
 
@@ -282,6 +286,12 @@ def _held(
     )
     sought = None if key_name is None else LearntKey(saga, key_name, key_value)
     return Held(message, message_id, saga_id, saga, definition, why, error, sought, until)
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    message_id, subject, headers, body, received, sequence, consumer, where, reason = row
+    message = Incoming(subject, json.loads(headers), body, received, sequence, consumer=consumer)
+    return DeadLetter(message, message_id, where, reason)
 
 
 def _is_refusal(error: BaseException | None) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from amends.infrastructure.embedded import Servers, processes
 from amends.infrastructure.embedded.folder import Folder
+from amends.infrastructure.embedded.keeper import Keeper
 from amends.infrastructure.errors import EmbeddedFailed
 from amends.infrastructure.settings import Settings
 
@@ -73,6 +74,23 @@ async def test_a_client_that_comes_while_the_servers_stop_waits_for_the_next(
     async with Servers(Settings(data_dir=data_dir)) as servers:
         assert servers.postgres_pid != first
         assert await query(servers.database_url, "SELECT 1") == [(1,)]
+
+
+async def test_a_client_whose_wish_is_read_when_the_servers_are_to_stop_is_not_told_of_them(
+    data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    keeper, path = Keeper(Folder(data_dir)), tmp_path_factory.mktemp("k") / "socket"
+    wish = b'{"needs": [], "sync_interval": "1s"}\n'
+    async with await asyncio.start_unix_server(keeper._serve, path):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(wish)
+        assert await reader.readline() == b'{"servers": {}}\n'
+        late, late_writer = await asyncio.open_unix_connection(path)
+        keeper._finish()
+        late_writer.write(wish)
+        assert await late.read() == b""
+        writer.close()
+        late_writer.close()
 
 
 async def test_a_start_that_is_cancelled_lets_go_of_the_servers(data_dir: Path) -> None:
