@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 from uuid import UUID
 
-from nats.aio.msg import Msg
 from psycopg import AsyncConnection as Tx
 
 from amends.domain import wire
@@ -27,6 +26,7 @@ from amends.infrastructure.broker import streams
 from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker, JetStreamPublisher
+from amends.infrastructure.nats.reader import header_fields
 from amends.infrastructure.nats.requests import NobodyAnswers, ask
 from amends.infrastructure.ports import Outgoing
 from amends.infrastructure.postgres.application_outbox import application_outbox
@@ -131,9 +131,7 @@ class Client(Operating):
                 application_outbox(self._outbox_url, self._broker, self._publisher, specs, events)
             )
         milestones = wire.saga_subject(self._namespace, "*", "*")
-        await self._broker.client.subscribe(  # pyright: ignore[reportUnknownMemberType] - untyped there
-            milestones, cb=self._told
-        )
+        await self._broker.client.take(milestones, self._told)
 
     @overload
     async def start(self, saga: type[Saga[S]], event: S, /, *, tx: Tx | None = None) -> Run: ...
@@ -258,9 +256,9 @@ class Client(Operating):
             raise NotStarted(reason)
         return None
 
-    async def _told(self, message: Msg) -> None:
-        headers: dict[str, Any] = message.headers or {}
-        for waiting in self._waiting.get(str(headers.get(wire.SAGA_ID)), ()):
+    def _told(self, _subject: str, _reply: str, headers: bytes, _body: bytes) -> None:
+        saga = header_fields(headers).get(wire.SAGA_ID) if self._waiting else None
+        for waiting in self._waiting.get(str(saga), ()):
             waiting.set()
 
 

@@ -23,6 +23,11 @@ class Encoded:
     headers: bytes
     size: int
 
+    def frame(self, reply: str) -> bytes:
+        """The command that publishes it, and has its acknowledgement sent to `reply`."""
+        line = f"HPUB {self.message.subject} {reply} {len(self.headers)} {self.size}\r\n"
+        return b"".join((line.encode(), self.headers, self.message.body, b"\r\n"))
+
 
 def encode(messages: Sequence[Outgoing]) -> list[Encoded]:
     """Raises Unsendable, naming all messages that would not arrive as they are."""

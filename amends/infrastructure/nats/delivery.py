@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Self
 
 _SHORT: Final = 9
-_BILLION: Final = 1_000_000_000
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Delivery(NamedTuple):
@@ -24,6 +24,5 @@ class Delivery(NamedTuple):
         """
         tokens = reply.split(".")
         first = 2 if len(tokens) == _SHORT else 4
-        seconds, rest = divmod(int(tokens[first + 5]), _BILLION)
-        received = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+        received = _EPOCH + timedelta(microseconds=int(tokens[first + 5]) // 1000)
         return cls(tokens[first + 1], int(tokens[first + 2]), int(tokens[first + 3]), received)

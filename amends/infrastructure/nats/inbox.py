@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from nats import errors
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from amends.domain import wire
@@ -18,14 +17,15 @@ from amends.infrastructure.broker import BrokerClosed, ConsumerSpec
 from amends.infrastructure.nats.delivery import Delivery
 from amends.infrastructure.nats.progress import handled_until
 from amends.infrastructure.nats.pull import Pull
+from amends.infrastructure.nats.reader import Taker, header_fields
 from amends.infrastructure.ports import Incoming
 
 if TYPE_CHECKING:
     from amends.infrastructure.nats.connection import Broker
 
-_ACK: Final = b"+ACK"
-_NAK: Final = b"-NAK"
-_IN_PROGRESS: Final = b"+WPI"
+_ACK: Final = "+ACK"
+_NAK: Final = "-NAK"
+_IN_PROGRESS: Final = "+WPI"
 
 
 class _Token(NamedTuple):
@@ -37,9 +37,8 @@ class _Token(NamedTuple):
 
 
 class _Buffered(NamedTuple):
-    pull: Pull
-    message: Msg
-    delivery: Delivery
+    message: Incoming
+    token: _Token
     at: float
 
 
@@ -91,14 +90,12 @@ class JetStreamInbox:
 
     async def acknowledge(self, messages: Sequence[Incoming]) -> None:
         """Tell the broker that these are done with, after a reconnect if it is away."""
+        replies: list[str] = []
         for message in messages:
             token: _Token = message.token
-            if token.identity != token.pull.identity:
-                continue
-            if token.pull.is_live:
-                await self._tell(token.reply, _ACK)
-            else:
-                token.pull.late.append(token.reply)
+            if token.identity == token.pull.identity:
+                (replies if token.pull.is_live else token.pull.late).append(token.reply)
+        await self._tell(replies, _ACK)
 
     async def handled_until(self) -> datetime | None:
         """All that the broker received before this moment is acknowledged; None: all of it, as of now."""
@@ -127,9 +124,7 @@ class JetStreamInbox:
             # Draining takes in what is already on its way, so that it can be given back too.
             drains = [each.drain() for each in self._subscriptions]  # type: ignore[no-untyped-call]
             await asyncio.gather(*drains, return_exceptions=True)
-        for each in self._buffer:
-            if each.pull.is_live:
-                await self._tell(each.message.reply, _NAK)
+        await self._tell([each.token.reply for each in self._buffer if each.token.pull.is_live], _NAK)
         self._buffer.clear()
 
     def _set_paused(self, durable: str, *, paused: bool) -> None:
@@ -152,33 +147,32 @@ class JetStreamInbox:
         now = self._loop.time()
         old: list[str] = []
         while self._buffer and len(taken) < limit:
-            each = self._buffer.popleft()
-            pull, age = each.pull, now - each.at
+            message, (pull, _, reply), at = self._buffer.popleft()
+            age = now - at
             pull.buffered -= 1
             if age < pull.spec.ack_wait:
-                taken.append(_incoming(each))
+                taken.append(message)
                 if age > pull.spec.ack_wait / 2:
-                    old.append(each.message.reply)
+                    old.append(reply)
             if pull.wants_more():
                 self._attend.set()
-        for reply in old:
-            await self._tell(reply, _IN_PROGRESS)
+        await self._tell(old, _IN_PROGRESS)
         return taken
 
-    async def _tell(self, reply: str, what: bytes) -> None:
+    async def _tell(self, replies: Sequence[str], what: str) -> None:
+        if not replies:
+            return
         try:
-            await self._broker.client.publish(reply, what)
+            await self._broker.client.post(
+                [f"PUB {reply} {len(what)}\r\n{what}\r\n".encode() for reply in replies]
+            )
         except (errors.OutboundBufferLimitError, errors.ConnectionClosedError):
             return  # only causes another delivery
 
     async def _keep_pulling(self) -> None:
         await self._broker.connected()
         for pull in self._pulls:
-            self._subscriptions.append(
-                await self._broker.client.subscribe(
-                    f"{pull.subject}.*", cb=self._receiver(pull), pending_bytes_limit=0
-                )
-            )
+            self._subscriptions.append(await self._broker.client.take(f"{pull.subject}.*", self._taker(pull)))
         while True:
             self._attend.clear()
             for pull in self._pulls:
@@ -199,43 +193,36 @@ class JetStreamInbox:
                 self._attend.set()  # it is another one: ask it
         if pull.is_live and pull.late:
             late, pull.late = pull.late, []
-            for reply in late:
-                await self._tell(reply, _ACK)
+            await self._tell(late, _ACK)
 
     def _drop(self, pull: Pull) -> None:
-        self._buffer = deque(each for each in self._buffer if each.pull is not pull)
+        self._buffer = deque(each for each in self._buffer if each.token.pull is not pull)
         pull.buffered = 0
 
-    def _deliver(self, pull: Pull, message: Msg, now: float) -> None:
-        delivery = Delivery.parse(message.reply)
-        headers = message.headers or {}
-        message_id = headers.get(wire.NATS_MSG_ID) or headers.get(wire.CE_ID) or ""
-        self._broker.seen.note(pull.spec.stream, delivery.sequence, message_id)
-        pull.delivered(now, delivery.sequence, message_id)
-        self._buffer.append(_Buffered(pull, message, delivery, now))
-        self._arrived.set()
-
-    def _receiver(self, pull: Pull) -> Callable[[Msg], Awaitable[None]]:
-        async def receive(message: Msg) -> None:
+    def _taker(self, pull: Pull) -> Taker:
+        def take(subject: str, reply: str, headers: bytes, body: bytes) -> None:
             now = self._loop.time()
-            if message.reply:
-                self._deliver(pull, message, now)
-            else:
-                pull.status(message.headers or {}, now)
+            fields = header_fields(headers)
+            if not reply:
+                pull.status(fields, now)
                 self._attend.set()
+                return
+            delivery = Delivery.parse(reply)
+            token = _Token(pull, pull.identity, reply)
+            message = Incoming(
+                subject,
+                fields,
+                body,
+                delivery.received,
+                delivery.sequence,
+                delivery.deliveries,
+                delivery.consumer,
+                token,
+            )
+            message_id = fields.get(wire.NATS_MSG_ID) or fields.get(wire.CE_ID) or ""
+            self._broker.seen.note(pull.spec.stream, delivery.sequence, message_id)
+            pull.delivered(now, delivery.sequence, message_id)
+            self._buffer.append(_Buffered(message, token, now))
+            self._arrived.set()
 
-        return receive
-
-
-def _incoming(each: _Buffered) -> Incoming:
-    message, delivery = each.message, each.delivery
-    return Incoming(
-        message.subject,
-        message.headers or {},
-        message.data,
-        delivery.received,
-        delivery.sequence,
-        delivery.deliveries,
-        delivery.consumer,
-        _Token(each.pull, each.pull.identity, message.reply),
-    )
+        return take

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from nats import errors
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from pydantic_core import from_json
 
 from amends.infrastructure import encoding
 from amends.infrastructure.broker import BrokerClosed, NotStored, PublishFailed
@@ -106,9 +105,7 @@ class JetStreamPublisher:
         async with self._subscribing:
             if self._subscription is None:
                 await self._broker.connected()
-                self._subscription = await self._broker.client.subscribe(
-                    f"{self._replies}.*", cb=self._answered, pending_bytes_limit=0
-                )
+                self._subscription = await self._broker.client.take(f"{self._replies}.*", self._answered)
 
     async def _send(self, batch: _Batch) -> None:
         """Send as much as the window has room for, first what a broken connection may have swallowed."""
@@ -117,17 +114,18 @@ class JetStreamPublisher:
             self._take_back(batch)
             batch.connection = connection
             encoding.check_sizes(batch.messages, self._broker.client.max_payload)  # it may be another server
-        post = self._broker.client.post
+        frames: list[bytes] = []
+        while batch.to_send and self._has_room():
+            place = batch.to_send.popleft()
+            encoded = batch.messages[place]
+            self._count += 1
+            reply = f"{self._replies}.{self._count}"
+            batch.unanswered[reply] = place
+            self._unanswered[reply] = batch
+            self._bytes += encoded.size
+            frames.append(encoded.frame(reply))
         try:
-            while batch.to_send and self._has_room():
-                place = batch.to_send.popleft()
-                encoded = batch.messages[place]
-                self._count += 1
-                reply = f"{self._replies}.{self._count}"
-                batch.unanswered[reply] = place
-                self._unanswered[reply] = batch
-                self._bytes += encoded.size
-                await post(encoded.message.subject, reply, encoded.headers, encoded.message.body)
+            await self._broker.client.post(frames)
         except errors.OutboundBufferLimitError:
             batch.connection = None  # the connection is breaking; all is sent again on the next
 
@@ -183,14 +181,14 @@ class JetStreamPublisher:
         for batch in self._batches:
             batch.news.set()
 
-    async def _answered(self, answer: Msg) -> None:
-        batch = self._unanswered.pop(answer.subject, None)
+    def _answered(self, subject: str, _reply: str, _headers: bytes, answer: bytes) -> None:
+        batch = self._unanswered.pop(subject, None)
         if batch is None:
             return  # sent again meanwhile; that one's answer counts
-        place = batch.unanswered.pop(answer.subject)
+        place = batch.unanswered.pop(subject)
         batch.answered += 1
         self._bytes -= batch.messages[place].size
-        known = json.loads(answer.data) if answer.data else None
+        known = from_json(answer) if answer else None
         if known is None:
             batch.for_now[place] = _NO_STREAM
         elif (error := known.get("error")) is not None:
