@@ -79,7 +79,8 @@ class JetStream:
         for subject, block, body in messages:
             await self._room.acquire()
             sent += 1
-            await self.client.post(subject, inbox, block, body)
+            line = f"HPUB {subject} {inbox} {len(block)} {len(block) + len(body)}\r\n".encode()
+            await self.client.post([line + block + body + b"\r\n"])
         while answered < sent:
             stored.clear()
             await stored.wait()
