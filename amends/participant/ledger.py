@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow, scalar_row, tuple_row
 
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.letters import plain
+from amends.infrastructure.postgres.arrays import Bodies, Texts
 from amends.infrastructure.postgres.attentive import AttentiveConnection
 from amends.infrastructure.postgres.queries import load
 from amends.participant.answers import dead_letter_id
@@ -21,6 +22,7 @@ from amends.participant.requests import Claim, DeadLetter
 from amends.participant.savepoint import NoSavepoint, PostgresSavepoint
 
 _QUERIES: Final = "amends.participant.sql"
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PostgresLedger:
@@ -36,21 +38,13 @@ class PostgresLedger:
 
     async def load(self, tx: AsyncConnection, claims: Sequence[Claim]) -> Memory:
         """Insert or lock the rows of all keys that a batch is about, and read what they say."""
-        # Three statements, for each must see what was committed while the one before waited for a lock.
-        async with tx.pipeline():
-            claimed = await self._claim(tx, claims)
-            locked = await self._lock(tx, claims)
-            recalled = await self._recall(tx, claims)
-            fresh = set(await claimed.fetchall())
-            keys = [_key(row, fresh) for row in await locked.fetchall()]
-            rows = await recalled.fetchall()
-        return Memory(
-            now=rows[0][0],
-            horizon=self.horizon,
-            keys={key.forward_key: key for key in keys},
-            failed={identity: body for _, kind, identity, body in rows if kind == "command"},
-            refused={identity: body for _, kind, identity, body in rows if kind == "key"},
-        )
+        fresh, now = await self._claim(tx, claims)
+        memory = Memory(now, self.horizon, fresh)
+        # Of a key that is new nothing can be remembered.
+        known = [claim for claim in claims if claim.request.forward_key not in fresh]
+        if known or not claims:
+            await self._recall_known(tx, known, memory)
+        return memory
 
     async def save(self, tx: AsyncConnection, memory: Memory, dead: Sequence[DeadLetter]) -> None:
         """Write what a batch made of its keys, and what could not be handled."""
@@ -58,11 +52,10 @@ class PostgresLedger:
             await tx.execute(
                 self._sql["save_keys"],
                 {
-                    "keys": [key.forward_key for key in changed],
-                    "outcomes": [key.outcome for key in changed],
-                    "answers": [key.answer for key in changed],
-                    "compensated": [key.compensated for key in changed],
-                    "undone": [key.compensation_answer for key in changed],
+                    "keys": Texts([key.forward_key for key in changed]),
+                    "outcomes": Texts([key.outcome for key in changed]),
+                    "answers": Bodies([key.answer for key in changed]),
+                    "undone": Bodies([key.compensation_answer for key in changed]),
                 },
             )
         if memory.new_failed or memory.new_refused:
@@ -94,28 +87,44 @@ class PostgresLedger:
         await cursor.execute(self._sql["forget"], {"horizon": self.horizon, "limit": limit})
         return int(await cursor.fetchone() or 0)
 
-    async def _claim(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[str]:
-        return await tx.cursor(row_factory=scalar_row).execute(
+    async def _claim(self, tx: AsyncConnection, claims: Sequence[Claim]) -> tuple[dict[str, Key], datetime]:
+        """The keys whose rows were inserted, and the time when the last of them was."""
+        cursor = await tx.cursor(row_factory=tuple_row).execute(
             self._sql["claim_keys"],
             {
-                "keys": [claim.request.forward_key for claim in claims],
-                "actions": [claim.action for claim in claims],
+                "keys": Texts([claim.request.forward_key for claim in claims]),
+                "actions": Texts([claim.action for claim in claims]),
                 "opened": [claim.request.opened for claim in claims],
                 "horizon": self.horizon,
             },
         )
+        rows = await cursor.fetchall()
+        return {key: Key(key, action) for key, action, _ in rows}, max(
+            (row[2] for row in rows), default=_NEVER
+        )
+
+    async def _recall_known(self, tx: AsyncConnection, claims: Sequence[Claim], memory: Memory) -> None:
+        """Lock the rows that were there before, and read what they and the answers beside them say."""
+        # Two statements after the claim, for each must see what was committed while the one before waited for a lock.
+        async with tx.pipeline():
+            locked = await self._lock(tx, claims)
+            recalled = await self._recall(tx, claims)
+            memory.keys |= {key.forward_key: key for key in map(_key, await locked.fetchall())}
+            rows = await recalled.fetchall()
+        memory.now = rows[0][0]
+        memory.failed = {identity: body for _, kind, identity, body in rows if kind == "command"}
+        memory.refused = {identity: body for _, kind, identity, body in rows if kind == "key"}
 
     async def _lock(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[TupleRow]:
         return await tx.cursor(row_factory=tuple_row).execute(
-            self._sql["lock_keys"], {"keys": list({claim.request.forward_key for claim in claims})}
+            self._sql["lock_keys"], {"keys": Texts([claim.request.forward_key for claim in claims])}
         )
 
     async def _recall(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[TupleRow]:
-        commands = [claim.request.command_id for claim in claims]
         own = [claim.request.key for claim in claims if claim.request.direction is Direction.COMPENSATE]
         return await tx.cursor(row_factory=tuple_row).execute(
             self._sql["recall"],
-            {"kinds": ["command"] * len(commands) + ["key"] * len(own), "ids": commands + own},
+            {"commands": Texts([claim.request.command_id for claim in claims]), "keys": Texts(own)},
         )
 
     async def _bury(self, tx: AsyncConnection, dead: Sequence[DeadLetter]) -> None:
@@ -132,7 +141,7 @@ class PostgresLedger:
         )
 
 
-def _key(row: TupleRow, fresh: Collection[str]) -> Key:
+def _key(row: TupleRow) -> Key:
     forward_key, action, outcome, answer, compensated, undone = row
     return Key(
         forward_key=forward_key,
@@ -141,5 +150,5 @@ def _key(row: TupleRow, fresh: Collection[str]) -> Key:
         answer=answer,
         compensated=compensated,
         compensation_answer=undone,
-        fresh=forward_key in fresh,
+        fresh=False,
     )

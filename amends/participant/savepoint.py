@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from psycopg import AsyncConnection
 from psycopg.errors import QueryCanceled
@@ -12,14 +12,16 @@ from amends.infrastructure.postgres.attentive import AttentiveConnection
 from amends.infrastructure.postgres.link import is_transient
 from amends.participant.ports import Unguarded
 
+C = TypeVar("C", bound=AsyncConnection[Any])
+
 _DEFERRED: Final = "SET CONSTRAINTS ALL IMMEDIATE"
 """Checks now, while it can be laid to the handler, what was deferred to the commit."""
 
 
-class _InTransaction:
+class _InTransaction(Generic[C]):
     """What can be told of a transaction while handlers work in it."""
 
-    tx: AsyncConnection[Any]
+    tx: C
 
     def is_intact(self) -> bool:
         """Whether it still stands: no error was swallowed, and nothing ended it."""
@@ -39,7 +41,7 @@ class _InTransaction:
         return (getattr(error, "sqlstate", None) or "").startswith("40") if usable else True
 
 
-class PostgresSavepoint(_InTransaction):
+class PostgresSavepoint(_InTransaction[AsyncConnection]):
     """The `Savepoint` port: the savepoint of one handler after the other in a batch's transaction.
 
     A kept one is released with the next one's beginning, which saves a round trip for each handler. `alone`
@@ -69,13 +71,11 @@ class PostgresSavepoint(_InTransaction):
         await self.tx.execute("ROLLBACK TO amends_handler; RELEASE amends_handler")
 
 
-class NoSavepoint(_InTransaction):
+class NoSavepoint(_InTransaction[AttentiveConnection]):
     """The `Savepoint` port where nearly every handler succeeds: one that has asked nothing of the database needs none.
 
     Any other is undone by the end of the whole transaction, which is then begun again with savepoints.
     """
-
-    tx: AttentiveConnection
 
     def __init__(self, tx: AttentiveConnection, *, alone: bool) -> None:
         self.tx = tx

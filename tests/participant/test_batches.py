@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import psycopg
@@ -133,3 +134,16 @@ async def test_a_handler_that_ends_the_transaction_ends_the_participant(service:
     service.participant = participant
     with pytest.raises(psycopg.errors.NoActiveSqlTransaction):
         await service.codes(forward())
+
+
+async def test_a_batch_of_large_answers_is_saved(service: Service) -> None:
+    """Together they are more than fits into the buffers of a socket."""
+    participant = Participant("payments")
+
+    @participant.handles(Charge)
+    async def charge(command: Charge, tx: Tx) -> Charged:
+        return Charged(order_id="x" * 500_000, amount=command.amount)
+
+    service.participant = participant
+    async with asyncio.timeout(60):
+        assert await service.codes(*(forward(f"k{n}") for n in range(40))) == ["succeeded"] * 40

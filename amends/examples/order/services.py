@@ -32,16 +32,14 @@ _tried: set[str] = set()
 @inventory.handles(ReserveInventory)
 async def reserve(command: ReserveInventory, tx: Tx) -> InventoryReserved:
     """Take the goods from the shelf. The row's lock makes other reservations of the same goods wait."""
-    taken = await tx.execute(
-        "UPDATE stock SET on_hand = on_hand - %(quantity)s WHERE sku = %(sku)s AND on_hand >= %(quantity)s",
-        {"sku": command.sku, "quantity": command.quantity},
+    reserved = await tx.execute(
+        "WITH taken AS (UPDATE stock SET on_hand = on_hand - %(quantity)s "
+        "WHERE sku = %(sku)s AND on_hand >= %(quantity)s RETURNING sku) "
+        "INSERT INTO reservations (order_id, sku, quantity) SELECT %(order_id)s, sku, %(quantity)s FROM taken",
+        command.model_dump(),
     )
-    if taken.rowcount == 0:
+    if reserved.rowcount == 0:
         raise Rejected("out_of_stock", f"{command.sku}: {command.quantity} are not in stock")
-    await tx.execute(
-        "INSERT INTO reservations (order_id, sku, quantity) VALUES (%s, %s, %s)",
-        (command.order_id, command.sku, command.quantity),
-    )
     return InventoryReserved(order_id=command.order_id)
 
 
@@ -49,11 +47,10 @@ async def reserve(command: ReserveInventory, tx: Tx) -> InventoryReserved:
 async def release(command: ReleaseInventory, tx: Tx) -> Done:
     """Put the goods back. It runs only where they were taken, and once."""
     await tx.execute(
-        "UPDATE stock SET on_hand = on_hand + r.quantity FROM reservations r "
-        "WHERE r.order_id = %s AND r.sku = stock.sku",
+        "WITH returned AS (DELETE FROM reservations WHERE order_id = %s RETURNING sku, quantity) "
+        "UPDATE stock SET on_hand = on_hand + returned.quantity FROM returned WHERE returned.sku = stock.sku",
         (command.order_id,),
     )
-    await tx.execute("DELETE FROM reservations WHERE order_id = %s", (command.order_id,))
     return Done()
 
 

@@ -13,6 +13,7 @@ from psycopg.rows import scalar_row, tuple_row
 from pydantic_core import to_json
 
 from amends.infrastructure.ports import Outgoing
+from amends.infrastructure.postgres.arrays import Bodies, Texts
 from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.queries import load
 
@@ -61,10 +62,10 @@ class Outbox:
         await cursor.execute(
             self._enqueue,
             {
-                "ids": [message.message_id for message in messages],
-                "subjects": [message.subject for message in messages],
-                "headers": [to_json(message.headers).decode() for message in messages],
-                "bodies": [message.body for message in messages],
+                "ids": Texts([message.message_id for message in messages]),
+                "subjects": Texts([message.subject for message in messages]),
+                "headers": Texts([to_json(message.headers).decode() for message in messages]),
+                "bodies": Bodies([message.body for message in messages]),
             },
         )
         positions = [int(position) for position in await cursor.fetchall()]

@@ -7,4 +7,4 @@ FROM unnest(%(keys)b::text[], %(actions)b::text[], %(opened)b::timestamptz[])
 WHERE opened_at >= clock_timestamp() - %(horizon)s::interval
 ORDER BY forward_key
 ON CONFLICT (forward_key) DO NOTHING
-RETURNING forward_key
+RETURNING forward_key, action, clock_timestamp()

@@ -2,4 +2,4 @@
 SELECT clock_timestamp(), remembered.kind, remembered.id, remembered.body
 FROM (VALUES (1)) AS always
 LEFT JOIN {schema}.remembered
-    ON (kind, id) IN (SELECT * FROM unnest(%(kinds)b::text[], %(ids)b::text[]))
+    ON (kind = 'command' AND id = ANY (%(commands)b::text[])) OR (kind = 'key' AND id = ANY (%(keys)b::text[]))

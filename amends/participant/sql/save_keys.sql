@@ -2,10 +2,9 @@
 UPDATE {schema}.keys
 SET outcome = new.outcome,
     answer = new.answer,
-    compensated = new.compensated,
+    compensated = new.compensation_answer IS NOT NULL,
     compensation_answer = new.compensation_answer,
     touched_at = clock_timestamp()
-FROM unnest(
-    %(keys)b::text[], %(outcomes)b::text[], %(answers)b::bytea[], %(compensated)b::boolean[], %(undone)b::bytea[]
-) AS new (forward_key, outcome, answer, compensated, compensation_answer)
+FROM unnest(%(keys)b::text[], %(outcomes)b::text[], %(answers)b::bytea[], %(undone)b::bytea[])
+    AS new (forward_key, outcome, answer, compensation_answer)
 WHERE keys.forward_key = new.forward_key
