@@ -87,6 +87,7 @@ def of_event(definition: Definition, ledger: Ledger, event: e.SagaEvent, *, time
     before = ledger.status
     broken += _of_command(definition, ledger, event)
     broken += _of_limits(ledger, event)
+    broken += _of_released(definition, event) if timed else ()
     broken += _of_suspension(ledger, event)
     broken += _of_handlers(ledger, event)
     broken += _of_the_way_back(definition, ledger, event)
@@ -226,6 +227,16 @@ def _of_limits(ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:
         expected = "compensating" if event.direction is Direction.COMPENSATE else "running"
         if ledger.status != expected or ledger.suspended:
             yield f"8: {event.step} {event.direction} is released while {ledger.status}, or suspended"
+
+
+def _of_released(definition: Definition, event: e.SagaEvent) -> Iterator[str]:
+    """The time of an attempt that was held begins when it leaves."""
+    if not isinstance(event, e.CommandReleased):
+        return
+    step = definition.step(event.step)
+    asking = step.compensation if event.direction is Direction.COMPENSATE else step.forward
+    if asking is not None and event.expires < event.at + asking.timeout:
+        yield f"15: {event.step} {event.direction} is released with less time than it has"
 
 
 def _of_wait(definition: Definition, ledger: Ledger, event: e.SagaEvent) -> Iterator[str]:

@@ -100,7 +100,10 @@ class ChainWatch:
         )
 
     def _net(self, link: Link, key: str) -> int:
-        return self._rows[link.service].net(f"{link.after[0].subject}/{key}")
+        return self._rows[link.service].net(_row(link, key))
+
+    def _begun(self, link: Link, key: str) -> bool:
+        return bool(self._rows[link.service].done[_row(link, key)])
 
     # What the broker was told
 
@@ -131,6 +134,25 @@ class ChainWatch:
 
     # The end
 
+    def decided(self, record: Record, event: e.SagaEvent) -> None:
+        """The observer recorded this: a chain is called whole when all of it is there, and undone when it is gone."""
+        chain = chain_of(record.definition)
+        if chain is None or record.state is None:
+            return
+        key, known = record.state.key, record.ledger.step
+        if isinstance(event, e.SagaCompleted):
+            early = [
+                link for link in chain.forward if not (known(link.name).skipped or self._begun(link, key))
+            ]
+            self._broken += [
+                f"3: completed before {each.service} did its part ({record.name})" for each in early
+            ]
+        elif isinstance(event, e.SagaCompensated) and not _goes_on_without(record, chain):
+            left = [
+                each for each in chain.forward if self._tells_undoing(chain, each) and self._net(each, key)
+            ]
+            self._broken += [f"4: compensated before {each.service} was ({record.name})" for each in left]
+
     def ended(self, records: Iterable[Record]) -> None:
         """Nothing is on its way any more: invariants 3 and 4, and whether each chain came to an end."""
         for record in records:
@@ -145,7 +167,7 @@ class ChainWatch:
                 if not record.ledger.step(link.name).skipped and self._net(link, key) != 1:
                     yield f"3: completed, and {link.service} has {self._net(link, key)} effects for {link.name}"
         elif record.ledger.status == "compensated":
-            if not any(record.ledger.step(link.name).skipped for link in chain.compensation):
+            if not _goes_on_without(record, chain):
                 yield from self._left(chain, key)
         elif record.ledger.status != "failed" and not self._is_excused(record):
             yield f"12: it is stuck {record.ledger.status}, waiting for {', '.join(record.awaited)}"
@@ -165,6 +187,15 @@ class ChainWatch:
 
     def _break(self, number: int, rows: _Rows, what: str) -> None:
         self._broken.append(f"{number}: {rows.service.name}: {what}")
+
+
+def _row(link: Link, key: str) -> str:
+    return f"{link.after[0].subject}/{key}"
+
+
+def _goes_on_without(record: Record, chain: Chain) -> bool:
+    """An operator skipped a link on the way back."""
+    return any(record.ledger.step(link.name).skipped for link in chain.compensation)
 
 
 def _is_of(link: Link, service: str, subject: str) -> bool:

@@ -17,6 +17,7 @@ from amends.infrastructure.memory.streams import Consumer
 from amends.infrastructure.ports import Clock, Commit, Incoming, Outgoing
 from amends.testing.simulation.faults import Chance, Fault
 from amends.testing.simulation.watch import Watch
+from amends.testing.simulation.watched_limits import WatchedLimits
 
 
 class WatchedStore(MemoryStore):
@@ -25,6 +26,7 @@ class WatchedStore(MemoryStore):
     def __init__(self, clock: Clock, watch: Watch) -> None:
         super().__init__(clock)
         self._watch = watch
+        self.limits = WatchedLimits(clock, self._is_quarantined, self._row, self._held.values, watch.broken)
 
     async def commit(self, commit: Commit) -> frozenset[UUID]:
         """Save, and tell what was saved."""

@@ -78,6 +78,7 @@ class Watch:
             self.broken += record.add(events)
             for item in events:
                 self._note(saga_id, item.event)
+                self.chains.decided(record, item.event)
                 self._trace.update(item.digest.encode())
             self.broken += record.compare(states[saga_id], rows[saga_id].wake_up)
             self.events.update(item.event.type for item in events)
