@@ -38,7 +38,7 @@ class WatchedLimits(MemoryLimits):
         return releases
 
     def _count(self, participant: str, more: int) -> int:
-        """How many left within the last second, after these; where the clock went back nobody can tell of the others."""
+        """How many left within the last second with these; where the clock went back, only these."""
         now = self._clock.now()
         before = self._left.get(participant, Counter())
         last = {at: count for at, count in before.items() if now - _SECOND < at}
