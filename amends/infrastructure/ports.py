@@ -211,8 +211,9 @@ class Loaded:
 class Due:
     """Sagas whose wake-up has come, taken by this worker for the length of its lease.
 
-    `next` is when to ask again: the next wake-up of a saga that nobody has taken, or the end of a lease. It lies
-    in the past where more were due than the limit, or where some wait for `until`; None: nothing will come.
+    `next` is when to ask again: no later than the next wake-up of a saga that nobody has taken, or at the end of a
+    lease. It may be too early where wake-ups moved away meanwhile. It lies in the past where more were due than the
+    limit, or where some wait for `until`; None: nothing will come.
     """
 
     now: datetime

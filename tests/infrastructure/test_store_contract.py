@@ -255,6 +255,22 @@ async def test_the_next_wake_up_is_told(store: AnyStore) -> None:
     assert (due.saga_ids, due.next) == ([], NOW + HOUR)
 
 
+async def test_a_wake_up_that_moved_is_due_when_it_says_now(store: AnyStore) -> None:
+    """Whatever was told of it before: it may have moved away, nearer, away and nearer again, or be gone."""
+    moves = {"o1": (-3, 2), "o2": (2, -2), "o3": (-3, 1, -1), "o4": (-3, None)}
+    sagas = {key: started(key) for key in moves}
+    for key, hours in moves.items():
+        for expected, each in enumerate(hours):
+            if expected:
+                sagas[key].append([skipped()])
+            wake_up = None if each is None else NOW + each * HOUR
+            moved = replace(row(sagas[key], expected), wake_up=wake_up)
+            assert not await store.commit(Commit([sagas[key]], [moved]))
+    due = await store.take_due(HELD_HERE, None, 10, 5 * HOUR)
+    assert due.saga_ids == [sagas["o2"].id, sagas["o3"].id]
+    assert due.next == NOW + 2 * HOUR
+
+
 # The outbox
 
 

@@ -31,7 +31,8 @@ _SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    "wal_compression": "on",
+    # It costs more of the processor than it saves of the disk: a third of what a saga costs a large store.
+    "wal_compression": "off",
     "max_wal_size": "1GB",
     "jit": "off",
     "autovacuum": "on",

@@ -369,7 +369,8 @@ async def test_no_environment_variable_of_the_library_has_a_say(
 async def test_the_library_s_database_functions_are_off(store: PostgresStore, admin: Admin) -> None:
     """With them the events would be inserted without the batch: without outbox, without rows."""
     assert store.application.datastore.enable_db_functions is False
-    assert await value(admin, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'test'::regnamespace") == 0
+    others = "pronamespace = 'test'::regnamespace AND prorettype <> 'trigger'::regtype"
+    assert await value(admin, f"SELECT count(*) FROM pg_proc WHERE {others}") == 0
 
 
 async def test_options_of_the_url_survive(store_database: str, opened: Opener) -> None:
@@ -398,3 +399,35 @@ async def test_namespaces_do_not_see_each_other(database: str) -> None:
         assert (await two.load([saga.id])).aggregates[saga.id].version == 0
         assert await two.commit(new(started())) == frozenset()
         assert len(await one.history(saga.id)) == 1
+
+
+async def test_a_commit_that_leaves_status_and_wake_up_late_touches_no_index(
+    store: PostgresStore, admin: Admin
+) -> None:
+    """PostgreSQL then updates the row in place, and there is nothing for vacuum to find among millions of sagas."""
+    saga = started(deadline=NOW + HOUR)
+    await store.commit(new(saga))
+    indexed = (
+        "SELECT string_agg(attname, ' ') FROM pg_attribute, pg_index"
+        " WHERE indrelid = 'test.sagas'::regclass AND attrelid = indrelid AND attnum > 0 AND (attnum = ANY (indkey)"
+        " OR pg_get_expr(indpred, indrelid) LIKE '%' || attname || '%')"
+    )
+    columns = set((await value(admin, indexed)).split())
+    assert columns == {"saga_id", "key", "status", "look_at", "quarantined_at"}
+    saga.append([skipped()])
+    later = replace(row(saga, 1), wake_up=NOW + 2 * HOUR)
+    assert not await store.commit(Commit([saga], [later]))
+    assert await value(admin, "SELECT wake_up - look_at FROM test.sagas") == HOUR
+
+
+async def test_a_program_that_knows_no_look_at_has_its_wake_ups_noticed(
+    store: PostgresStore, admin: Admin
+) -> None:
+    await admin.execute(
+        "INSERT INTO test.sagas (saga_id, saga, definition, key, status, version, expected, wake_up)"
+        " VALUES (gen_random_uuid(), 'order', 1, 'o1', 'running', 1, 0, 'tomorrow')"
+    )
+    for wake_up in ("yesterday", None, "yesterday"):
+        await admin.execute("UPDATE test.sagas SET wake_up = %s", [wake_up])
+        due = await store.take_due(HELD_HERE, None, 10, timedelta(0))
+        assert len(due.saga_ids) == (wake_up is not None)

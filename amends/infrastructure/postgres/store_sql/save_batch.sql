@@ -3,8 +3,8 @@
 -- round trip, and a transaction that no frozen worker can hold open.
 WITH saved AS (
     -- In the order of saga ids, so that two workers cannot wait for each other. A changed row ends the lease on its timer.
-    INSERT INTO {schema}.sagas AS saga (saga_id, saga, definition, key, status, version, expected, wake_up)
-    SELECT saga_id, saga, definition, key, status, version, expected, wake_up
+    INSERT INTO {schema}.sagas AS saga (saga_id, saga, definition, key, status, version, expected, wake_up, look_at)
+    SELECT saga_id, saga, definition, key, status, version, expected, wake_up, wake_up
     FROM unnest(
         %(ids)b::uuid[], %(sagas)b::text[], %(definitions)b::integer[], %(keys)b::text[], %(statuses)b::text[],
         %(versions)b::bigint[], %(expected)b::bigint[], %(wake_ups)b::timestamptz[]
