@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import subprocess
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -27,6 +26,7 @@ from amends.infrastructure.embedded import Servers
 from benchmarks import history, machine, projections, prototype, systems
 from benchmarks.results import Results
 from benchmarks.sample import sample
+from benchmarks.servers import temporary
 from benchmarks.systems import Round, Scale
 
 SHORT: Final = Scale(
@@ -106,11 +106,9 @@ async def measure(chosen: argparse.Namespace, results: Results) -> None:
         parts = [part for part in chosen.only or PARTS if not results.has(part, number)]
         if not parts:
             continue
-        with tempfile.TemporaryDirectory(prefix="amends-bench-") as folder:
-            settings = Settings(data_dir=Path(folder) / "data", database_url=None, nats_url=None)
-            async with Servers(settings):
-                for part in parts:
-                    await _measure(part, number, settings, chosen, results)
+        async with temporary() as (settings, _):
+            for part in parts:
+                await _measure(part, number, settings, chosen, results)
 
 
 async def _measure(

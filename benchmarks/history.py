@@ -9,27 +9,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import sql
 from rich.console import Console
 
-from amends import Settings
 from amends.cli.bench.figure import Figure
 from amends.cli.bench.showing import figures_table
 from amends.domain import events as e
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.history import Recorded
-from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import PostgresStore
 from amends.projections.travel.moments import as_of
 from amends.projections.travel.system import census
+from benchmarks.servers import temporary
 
 NAMESPACE = "bench"
 LONG = 1_000
@@ -92,24 +89,22 @@ def row(recorded: Recorded) -> tuple[UUID, int, str, bytes]:
 
 
 async def measure(events: int) -> list[Figure]:
-    with tempfile.TemporaryDirectory(prefix="amends-bench-") as name:
-        settings = Settings(data_dir=Path(name) / "data", namespace=NAMESPACE)
-        async with (
-            Servers(settings) as servers,
-            PostgresStore.open(servers.database_url, NAMESPACE) as store,
-        ):
-            chosen = await fill(servers.database_url, events)
-            took: list[float] = []
-            for number in range(ROUNDS):
-                began = time.perf_counter()
-                past = as_of(await store.unread(chosen), T0 + timedelta(seconds=LONG * number / ROUNDS))
-                took.append((time.perf_counter() - began) * 1000)
-                assert past.version == LONG * number // ROUNDS + 1
-            cuts = statistics.quantiles(took, n=100)
+    async with (
+        temporary(namespace=NAMESPACE) as (_, servers),
+        PostgresStore.open(servers.database_url, NAMESPACE) as store,
+    ):
+        chosen = await fill(servers.database_url, events)
+        took: list[float] = []
+        for number in range(ROUNDS):
             began = time.perf_counter()
-            found = await census(store, T0 + timedelta(seconds=5))
-            seconds = time.perf_counter() - began
-            assert found.places.total() == (events - LONG) // SHORT + 1
+            past = as_of(await store.unread(chosen), T0 + timedelta(seconds=LONG * number / ROUNDS))
+            took.append((time.perf_counter() - began) * 1000)
+            assert past.version == LONG * number // ROUNDS + 1
+        cuts = statistics.quantiles(took, n=100)
+        began = time.perf_counter()
+        found = await census(store, T0 + timedelta(seconds=5))
+        seconds = time.perf_counter() - began
+        assert found.places.total() == (events - LONG) // SHORT + 1
     one = f"state as of an instant, {LONG:,} events"
     return [
         Figure("replay", f"{one}, p50", "ms", (cuts[49],)),

@@ -13,18 +13,15 @@ import asyncio
 import resource
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import psycopg
 from rich.console import Console
 
-from amends import Settings
 from amends.cli.bench.figure import Figure
 from amends.cli.bench.load import Load
 from amends.cli.bench.programs import ECHO, WORKER, running
@@ -32,11 +29,11 @@ from amends.cli.bench.showing import figures_table
 from amends.cli.running import execute
 from amends.domain import events as e
 from amends.domain.history import record
-from amends.infrastructure.embedded import Servers
 from amends.infrastructure.postgres.store import migrate_store
 from amends.projections.catalogue import PROJECTIONS
 from amends.projections.installing import prepare
 from amends.projections.runner import LARGE_BATCH, Runner
+from benchmarks.servers import temporary
 
 NAMESPACE = "bench"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,11 +116,10 @@ async def rebuilt(url: str) -> tuple[float, float, float]:
     return time.perf_counter() - began, peak, cpu
 
 
-async def lag(folder: Path, seconds: int) -> list[float]:
+async def lag(seconds: int) -> list[float]:
     """How long after it was written each event was shown, while a worker runs 200 sagas a second."""
-    settings = Settings(data_dir=folder, namespace="live")
     async with (
-        Servers(settings) as servers,
+        temporary(namespace="live") as (settings, servers),
         running(settings, WORKER, ECHO, ("-m", "amends", "projections", "run")),
         Load.open(settings) as load,
         await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection,
@@ -172,13 +168,12 @@ def waited(written: list[tuple[datetime, int]], shown: list[tuple[datetime, int]
 
 async def measure(events: int) -> list[Figure]:
     """Build all views anew out of so many events."""
-    with tempfile.TemporaryDirectory(prefix="amends-bench-") as folder:
-        async with Servers(Settings(data_dir=Path(folder) / "data")) as servers:
-            url = servers.database_url
-            await migrate_store(url, NAMESPACE)
-            await prepare(url, NAMESPACE)
-            written = await fill(url, events)
-            took, peak, cpu = await rebuilt(url)
+    async with temporary() as (_, servers):
+        url = servers.database_url
+        await migrate_store(url, NAMESPACE)
+        await prepare(url, NAMESPACE)
+        written = await fill(url, events)
+        took, peak, cpu = await rebuilt(url)
     return [
         Figure("views", "all built anew", "events/s", (written / took,)),
         Figure("views", "peak memory meanwhile", "MB", (peak,)),
@@ -188,8 +183,7 @@ async def measure(events: int) -> list[Figure]:
 
 async def measure_lag(seconds: int) -> list[Figure]:
     """How far live views are behind."""
-    with tempfile.TemporaryDirectory(prefix="amends-bench-") as folder:
-        late = await lag(Path(folder) / "data", seconds)
+    late = await lag(seconds)
     cuts = statistics.quantiles(late, n=100)
     return [
         Figure("views", f"behind at {RATE} sagas/s, p50", "ms", (cuts[49] * 1000,)),

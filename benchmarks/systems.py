@@ -22,6 +22,7 @@ from amends.cli.bench.orders import effects, order
 from amends.examples.order.books import SERVICES, Balance, balance, prepare
 from amends.infrastructure.embedded import Servers
 from benchmarks.meters import Meters, statements
+from benchmarks.servers import temporary
 
 _PLENTY: Final = 10_000_000
 _MORE_WORKERS: Final = (1, 2, 4)
@@ -110,13 +111,9 @@ async def real(of: Round) -> list[Figure]:
 
 async def synced(of: Round) -> list[Figure]:
     """A with a JetStream that has everything on disk before it acknowledges."""
-    folder = of.settings.data_dir.with_name("always")
-    settings = of.settings.model_copy(
-        update={"data_dir": folder, "nats_sync_interval": "always", "namespace": "bench_always"}
-    )
     plan = replace(of.scale.plan, seconds=of.scale.synced, rates=(), at_once=0)
     async with (
-        Servers(settings),
+        temporary(nats_sync_interval="always", namespace="bench_always") as (settings, _),
         programs.running(settings, programs.ECHO, programs.WORKER) as (echo, _),
         Load.open(settings) as load,
     ):

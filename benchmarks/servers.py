@@ -1,0 +1,33 @@
+"""Servers of a benchmark's own, in a folder that is gone afterwards, whatever the environment names."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from amends import Settings
+from amends.infrastructure.embedded import Servers
+
+
+@asynccontextmanager
+async def temporary(**chosen: Any) -> AsyncIterator[tuple[Settings, Servers]]:
+    """Empty servers, for as long as the body runs; `chosen` are other settings."""
+    with tempfile.TemporaryDirectory(prefix="amends-bench-") as name:
+        settings = Settings(
+            **{
+                "data_dir": Path(name) / "data",
+                "database_url": None,
+                "nats_url": None,
+                "participant_database_url": None,
+                **chosen,
+            }
+        )
+        servers = Servers(settings)
+        try:
+            async with servers:
+                yield settings, servers
+        finally:
+            servers.folder.delete()  # part of it may lie elsewhere, where the servers' account can reach it
