@@ -13,7 +13,7 @@ def where(state: SagaState, name: str) -> str:
     known = (
         (step.by_hand, "undone, as an operator says"),
         (step.compensation.succeeded and not step.owed, _undone("undone", step)),
-        (step.passed_over, "done, and not to be undone" if _happened(step) else "nothing to undo"),
+        (step.passed_over, _passed_over(step)),
         (bool(step.compensation.rounds), _undone("being undone", step)),
         (step.skipped, f"skipped{_after_all(step)}"),
         (step.succeeded, "done"),
@@ -32,6 +32,13 @@ def _happened(step: StepState) -> bool:
 
 def _undone(doing: str, step: StepState) -> str:
     return doing if _happened(step) else f"{doing} {_DOUBT}"
+
+
+def _passed_over(step: StepState) -> str:
+    """What is left of a step that has no compensation, or one that asks for nothing."""
+    if _happened(step):
+        return "done, and not to be undone"
+    return "may have happened, and is not to be undone" if step.may_have_happened else "nothing to undo"
 
 
 def _after_all(step: StepState) -> str:

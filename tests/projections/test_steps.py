@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from amends.domain.inputs import Skip
+from amends.domain.policy import Retry
+from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
 from amends.projections.steps import where
-from tests.domain.driver import Play
+from tests.domain.driver import Charge, Placed, Play, Reserve
 
 
 def asked() -> Play:
@@ -65,8 +67,27 @@ def skipped_unanswered() -> Play:
     return play
 
 
+class Final(Saga[Placed], name="final", version=1, key="order_id"):
+    """Nothing of it can be undone."""
+
+    @step
+    def reserve(self) -> Reserve:
+        return Reserve(order_id=self.key)
+
+    @step(retry=Retry(attempts=1))
+    def charge(self) -> Charge:
+        return Charge(order_id=self.key, amount=self.start.total)
+
+
+def never_undone() -> Play:
+    play = Play(Final)
+    play.succeed("reserve")
+    play.time_out("charge")
+    return play
+
+
 @pytest.mark.parametrize(
-    ("play", "step", "told"),
+    ("play", "name", "told"),
     [
         (Play, "reserve", "asked for, not answered yet"),
         (Play, "charge", "still to come"),
@@ -82,11 +103,13 @@ def skipped_unanswered() -> Play:
         (after(timed_out, "undo charge", "undo reserve"), "reserve", "undone"),
         (declined, "charge", "given up: rejected: card declined"),
         (declined, "ship", "never asked for"),
+        (never_undone, "reserve", "done, and not to be undone"),
+        (never_undone, "charge", "may have happened, and is not to be undone"),
         (contradicted, "charge", "being undone"),
         (after(contradicted, "undo charge"), "charge", "undone"),
         (refused_after_the_pivot, "notify", "rejected so far"),
         (skipped_unanswered, "charge", "skipped; it may have happened"),
     ],
 )
-def test_where_a_step_stands(play: Callable[[], Play], step: str, told: str) -> None:
-    assert where(play().state, step) == told
+def test_where_a_step_stands(play: Callable[[], Play], name: str, told: str) -> None:
+    assert where(play().state, name) == told
