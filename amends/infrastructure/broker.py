@@ -40,7 +40,9 @@ class ConsumerSpec:
 
     `deliver` says where it begins when it is created for the first time: with what comes from then on, or
     with all that the stream holds. `ack_wait` is in seconds: what is not acknowledged for so long is
-    delivered again. `ahead` is how many messages one inbox takes in advance, None: as many as of others.
+    delivered again. While an inbox lives, it tells the broker of what it has that it is in progress, up to `keep`
+    seconds for each message (0: it does not). `ahead` is how many messages one inbox takes in advance, None: as many
+    as of others.
     """
 
     stream: str
@@ -48,6 +50,7 @@ class ConsumerSpec:
     filter_subjects: tuple[str, ...]
     deliver: Literal["new", "all"] = "all"
     ack_wait: float = 30.0
+    keep: float = 0.0
     max_ack_pending: int = 20_000
     ahead: int | None = None
 

@@ -47,9 +47,9 @@ class JetStreamInbox:
 
     A message that waited here longer than the consumer's `ack_wait` is dropped, for the broker delivers it
     again; one that waited half as long is reported as in progress when it is received, so that the receiver
-    has the whole `ack_wait` for it. When a consumer turns out to be another one than before (the broker lost
-    its store), what it had delivered is dropped, and not acknowledged: the acknowledgement would hit another
-    message.
+    has the whole `ack_wait` for it. What is kept (`ConsumerSpec.keep`) is reported again and again, until it is
+    acknowledged. When a consumer turns out to be another one than before (the broker lost its store), what it had
+    delivered is dropped, and not acknowledged: the acknowledgement would hit another message.
     """
 
     def __init__(self, broker: Broker, consumers: Sequence[ConsumerSpec], buffer: int) -> None:
@@ -93,6 +93,7 @@ class JetStreamInbox:
         replies: list[str] = []
         for message in messages:
             token: _Token = message.token
+            token.pull.in_progress.over(token.reply)
             if token.identity == token.pull.identity:
                 (replies if token.pull.is_live else token.pull.late).append(token.reply)
         await self._tell(replies, _ACK)
@@ -150,7 +151,7 @@ class JetStreamInbox:
             message, (pull, _, reply), at = self._buffer.popleft()
             age = now - at
             pull.buffered -= 1
-            if age < pull.spec.ack_wait:
+            if age < pull.spec.ack_wait + pull.spec.keep:
                 taken.append(message)
                 if age > pull.spec.ack_wait / 2:
                     old.append(reply)
@@ -194,10 +195,14 @@ class JetStreamInbox:
         if pull.is_live and pull.late:
             late, pull.late = pull.late, []
             await self._tell(late, _ACK)
+        told = list(pull.in_progress.told(self._loop.time()))
+        if pull.is_live:
+            await self._tell(told, _IN_PROGRESS)
 
     def _drop(self, pull: Pull) -> None:
         self._buffer = deque(each for each in self._buffer if each.token.pull is not pull)
         pull.buffered = 0
+        pull.in_progress.clear()
 
     def _taker(self, pull: Pull) -> Taker:
         def take(subject: str, reply: str, headers: bytes, body: bytes) -> None:
@@ -222,6 +227,7 @@ class JetStreamInbox:
             message_id = fields.get(wire.NATS_MSG_ID) or fields.get(wire.CE_ID) or ""
             self._broker.seen.note(pull.spec.stream, delivery.sequence, message_id)
             pull.delivered(now, delivery.sequence, message_id)
+            pull.in_progress.arrived(reply, now)
             self._buffer.append(_Buffered(message, token, now))
             self._arrived.set()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amends.infrastructure.broker import ConsumerSpec
 from amends.infrastructure.nats import marks
+from amends.infrastructure.nats.in_progress import InProgress
 
 if TYPE_CHECKING:
     from amends.infrastructure.nats.connection import Broker, Connection
@@ -44,6 +45,7 @@ class Pull:
         self._lives = 0
         self._newest = (0, "")
         self.late: list[str] = []
+        self.in_progress = InProgress(spec)
         self._connection: Connection | None = None
         self._asked = 0
         self._requests = 0
@@ -72,7 +74,7 @@ class Pull:
 
     def due(self, now: float) -> float:
         """In how many seconds to attend again, whatever happens."""
-        return max(self._not_before - now, 0.0) or HEARTBEAT
+        return min(max(self._not_before - now, 0.0) or HEARTBEAT, self.in_progress.due(now))
 
     def delivered(self, now: float, sequence: int, message_id: str) -> None:
         """A message came."""

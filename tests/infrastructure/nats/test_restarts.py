@@ -258,6 +258,35 @@ async def test_a_message_that_waited_long_in_the_buffer_is_not_handled_twice(own
             assert list(await inbox.receive(1, 1.5)) == []
 
 
+async def test_what_is_kept_is_delivered_to_nobody_else_while_its_inbox_lives(own_server: OwnServer) -> None:
+    """Whether it waits in the buffer or is in hand; when the inbox dies, it does not take long."""
+    spec = ConsumerSpec("T_EVENTS", "kept", ("t.evt.>",), ack_wait=0.6, keep=LONG)
+    async with Broker(own_server.url) as broker, Broker(own_server.url) as doomed:
+        await broker.ensure(STREAMS, [spec])
+        await broker.publisher().publish(messages(2))
+        async with broker.inbox([spec]) as other, doomed.inbox([spec]) as inbox:
+            [first] = await inbox.receive(1, LONG)
+            assert list(await other.receive(2, 2.0)) == []
+            [second] = await inbox.receive(1, 0)
+            assert ids([first, second]) == ["m0", "m1"]
+            await inbox.acknowledge([first])
+            await doomed.client.close()
+            [again] = await other.receive(2, 3.0)
+            assert (ids([again]), again.deliveries) == (["m1"], 2)
+
+
+async def test_what_is_kept_for_too_long_goes_to_another(own_server: OwnServer) -> None:
+    spec = ConsumerSpec("T_EVENTS", "kept", ("t.evt.>",), ack_wait=0.6, keep=1.0)
+    async with Broker(own_server.url) as broker, Broker(own_server.url) as stuck:
+        await broker.ensure(STREAMS, [spec])
+        await broker.publisher().publish(messages(1))
+        async with stuck.inbox([spec]) as inbox, broker.inbox([spec]) as other:
+            [first] = await inbox.receive(1, LONG)
+            [again] = await other.receive(1, LONG)
+            assert again.received == first.received
+            assert again.deliveries > 1
+
+
 async def test_large_messages_do_not_fill_the_memory_or_stop_the_inbox(own_server: OwnServer) -> None:
     async with Broker(own_server.url) as broker:
         await broker.ensure(STREAMS, [SPEC])
