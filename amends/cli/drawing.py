@@ -108,6 +108,8 @@ def _quarantine(quarantine: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
 def _progress(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
     if facts["reason"]:
         yield "because of", facts["reason"]
+    if facts["status"] == Status.FAILED:
+        yield "", "an operator abandoned it: `amends history` says who, why, and what was left"
     if facts["suspended"]:
         yield "suspended", Text(facts["suspended"], "bold")
     yield "started", _moment(facts["started"])

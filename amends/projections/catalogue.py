@@ -11,5 +11,5 @@ from amends.projections.statistics import Statistics
 PROJECTIONS: Final[tuple[Projection, ...]] = (Sagas(), Statistics())
 
 STORE_VIEWS: Final = "amends.projections.views"
-STORE_VIEWS_VERSION: Final = 3
+STORE_VIEWS_VERSION: Final = 4
 """Counts up with every change of the views over the store."""

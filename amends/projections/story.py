@@ -16,9 +16,9 @@ from amends.projections.steps import where
 from amends.projections.times import utc
 
 _ASKING: Final = {
-    Direction.FORWARD: "asked {service} to do {what}",
-    Direction.COMPENSATE: "asked {service} to undo {what}",
-    Direction.CLOSE: "asked {service} whether {step} happened, and to see to it that from now on it cannot",
+    Direction.FORWARD: "{service} to do {what}",
+    Direction.COMPENSATE: "{service} to undo {what}",
+    Direction.CLOSE: "{service} whether {step} happened, and to see to it that from now on it cannot",
 }
 _WHAT: Final = {
     Direction.FORWARD: "{step}",
@@ -144,8 +144,8 @@ def _recorded(event: e.CommandRecorded) -> str:
     what = event.step if action == event.step else f"{event.step} ({action})"
     asked = _ASKING[event.direction].format(service=service, what=what, step=event.step)
     if event.held:
-        return f"will have {asked}{_attempt(event)}: held until the limits of {service} allow it"
-    return asked + _attempt(event)
+        return f"will ask {asked}{_attempt(event)}, when the limits of {service} allow it"
+    return f"asked {asked}{_attempt(event)}"
 
 
 def _succeeded(event: e.CommandSucceeded) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from amends.cli.drawing import standing_table
 from amends.domain import events as e
 from amends.domain.evolve import fold
-from amends.domain.inputs import Reschedule
+from amends.domain.inputs import Abandon, Reschedule
 from amends.domain.state import SagaState
 from amends.projections.story import standing
 from amends.projections.times import utc
@@ -97,6 +97,13 @@ def test_what_a_saga_waits_for(play: Callable[[], Play], told: str) -> None:
     due = utc(line.due) if line.due else ""
     at = utc(state.at)
     assert f"waits for {told.format(at=at, due=due)}" in shown(state)
+
+
+def test_an_abandoned_saga_names_the_command_that_tells_why() -> None:
+    play = Play()
+    play.give(Abandon("abandon-1", "hopeless", by="anna"))
+    assert "an operator abandoned it: `amends history` says who, why, and what was left" in shown(play.state)
+    assert "abandoned" not in shown(undone().state)
 
 
 def test_the_deadline_is_told_while_it_counts_and_when_it_passed() -> None:

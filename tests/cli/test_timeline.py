@@ -14,6 +14,7 @@ from rich.console import Console
 
 from amends.cli.timeline import drawn
 from amends.domain import events as e
+from amends.domain.inputs import Abandon
 from amends.domain.wire import Outcome
 from amends.projections.timeline.axis import LABEL_LINES, labels
 from amends.projections.timeline.reading import DRAW, chart
@@ -229,6 +230,27 @@ def test_what_is_not_over_is_drawn_until_now_and_says_how_long_it_has_been() -> 
     texts = [text.text for text in ET.fromstring(svg(made)).iter(f"{SVG}text")]
     assert "now +2 h" in texts
     assert any("next attempt awaited for 2 h" in (text or "") for text in texts)
+
+
+def test_a_command_that_limits_hold_says_how_long_it_has_been_held() -> None:
+    play = Play(limited=("inventory",))
+    play.now += 60 * SECOND
+    lane = chart(play.history, play.now).lane("reserve")
+    assert lane.words == "held by limits for 1 min"
+    assert "held by limits for 1 min" in page(play)
+    play.admit("reserve")
+    play.succeed("reserve")
+    assert chart(play.history, play.now).lane("reserve").words == "succeeded"
+
+
+def test_what_an_abandoned_saga_leaves_is_said_where_it_was_done() -> None:
+    play = Play()
+    play.succeed("reserve")
+    play.give(Abandon("abandon-1", "hopeless", by="anna"))
+    made = chart(play.history)
+    assert made.saga.words == "abandoned by anna: hopeless"
+    assert made.lane("reserve").words == "succeeded; not undone"
+    assert made.lane("charge").words == "nobody knows whether it happened"
 
 
 def test_what_is_over_ends_with_its_last_event() -> None:

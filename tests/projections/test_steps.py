@@ -91,6 +91,7 @@ def never_undone() -> Play:
     [
         (Play, "reserve", "asked for, not answered yet"),
         (Play, "charge", "still to come"),
+        (lambda: Play(limited=("inventory",)), "reserve", "held by limits, not asked for yet"),
         (asked, "reserve", "done"),
         (failed, "charge", "asked for, and may have happened"),
         (timed_out, "charge", "being undone in case it happened: nobody knows whether it did"),

@@ -27,6 +27,7 @@ class Kind(StrEnum):
 _LASTS: Final = {
     Kind.ASKED: "answer awaited for {}",
     Kind.DELAY: "next attempt awaited for {}",
+    Kind.HELD: "held by limits for {}",
     Kind.WAIT: "{} so far",
     Kind.SUSPENDED: "{} so far",
 }

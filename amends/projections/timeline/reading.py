@@ -47,9 +47,17 @@ def _ended(status: str) -> Callable[[Chart, Any], None]:
         for lane in made.all:
             lane.close(event.at)
         if isinstance(event, e.SagaFailed):
-            made.saga.note(f"abandoned by {event.by}: {event.reason}")
+            _abandoned(made, event)
 
     return draw
+
+
+def _abandoned(made: Chart, event: e.SagaFailed) -> None:
+    made.saga.note(f"abandoned by {event.by}: {event.reason}")
+    for step in event.effects:
+        made.lane(step).note("not undone")
+    for key in event.unresolved:
+        made.lane(key.step, key.direction).note("nobody knows whether it happened")
 
 
 def _deadline(made: Chart, event: e.SagaEvent) -> None:

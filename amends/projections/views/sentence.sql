@@ -69,8 +69,7 @@ RETURN (
         WHEN 'wait.timed-out' THEN step || ' waited in vain: nothing came in time'
         WHEN 'wait.parked' THEN concat(step, ' needs a person (', reason, '); it waits on')
         WHEN 'command.recorded' THEN concat(
-            CASE e ->> 'held' WHEN 'true' THEN 'will have ' END,
-            'asked ', split_part(subject, '.', 1),
+            CASE e ->> 'held' WHEN 'true' THEN 'will ask ' ELSE 'asked ' END, split_part(subject, '.', 1),
             CASE direction
                 WHEN 'close' THEN concat(
                     ' whether ', step, ' happened, and to see to it that from now on it cannot'
@@ -82,7 +81,7 @@ RETURN (
             END,
             attempt,
             CASE e ->> 'held'
-                WHEN 'true' THEN concat(': held until the limits of ', split_part(subject, '.', 1), ' allow it')
+                WHEN 'true' THEN concat(', when the limits of ', split_part(subject, '.', 1), ' allow it')
             END
         )
         WHEN 'command.released' THEN concat('the limits allow ', what, attempt, ': it was sent')
