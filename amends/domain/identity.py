@@ -18,30 +18,30 @@ _UNKNOWN: Final = SafeUUID.unknown
 
 def saga_id(namespace: str, saga_type: str, key: str, fork: int = 0) -> UUID:
     """The id of the one saga of this type and key; a fork other than 0 names a deliberate second one."""
-    return _named(_AMENDS, json.dumps([namespace, saga_type, key, fork], ensure_ascii=False))
+    return named(_AMENDS, json.dumps([namespace, saga_type, key, fork], ensure_ascii=False))
 
 
 def idempotency_key(saga: UUID, step: str, direction: Direction, round_: int) -> UUID:
     """The key under which a participant does a thing once: the same for every attempt of a round."""
-    return _named(saga, f"{step}/{direction}/{round_}")
+    return named(saga, f"{step}/{direction}/{round_}")
 
 
 def command_id(saga: UUID, step: str, direction: Direction, round_: int, attempt: int) -> UUID:
     """The id of one attempt; replies name it."""
-    return _named(saga, f"{step}/{direction}/{round_}/{attempt}")
+    return named(saga, f"{step}/{direction}/{round_}/{attempt}")
 
 
 def published_id(saga: UUID, ordinal: int) -> UUID:
     """The id of an event that a process manager published; its `ordinal` counts them from 1."""
-    return _named(saga, f"publish/{ordinal}")
+    return named(saga, f"publish/{ordinal}")
 
 
 def message_id(subject: str, body: str) -> UUID:
     """The id of an event that is told by its content: the same event told again is the same message."""
-    return _named(_AMENDS, f"{subject}\n{body}")
+    return named(_AMENDS, f"{subject}\n{body}")
 
 
-def _named(namespace: UUID, name: str) -> UUID:
+def named(namespace: UUID, name: str) -> UUID:
     """`uuid.uuid5`, the UUID by name and SHA-1 of RFC 9562, in half its time: a worker makes nine for a saga."""
     hashed = sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()
     number = int.from_bytes(hashed[:16], "big") & _NO_VERSION | _VERSION_5

@@ -40,9 +40,10 @@ def dead_letter(
 
 def headers_size(headers: Mapping[str, str]) -> int:
     """How many bytes headers have at most as they travel with an answer."""
-    return sum(
-        len(name) + len(value if value.isascii() else plain(value)) + 4 for name, value in headers.items()
-    )
+    size = sum(map(len, headers)) + sum(map(len, headers.values())) + 4 * len(headers)
+    if "".join(headers.values()).isascii():
+        return size
+    return size + sum(len(plain(value)) - len(value) for value in headers.values())
 
 
 def plain(text: str) -> str:
@@ -52,6 +53,14 @@ def plain(text: str) -> str:
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     return text.strip()
+
+
+def all_plain(headers: dict[str, str]) -> dict[str, str]:
+    """These headers with plain values; nearly always as they are."""
+    values = "".join(headers.values())
+    if values.isascii() and values.isprintable() and " " not in values:
+        return headers
+    return {name: plain(value) for name, value in headers.items()}
 
 
 def header(value: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from amends.domain import wire
+from amends.domain.identity import named
 from amends.domain.wire import Outcome
-from amends.infrastructure.letters import dead_letter, header, plain
+from amends.infrastructure.letters import all_plain, dead_letter, header, plain
 from amends.infrastructure.ports import Incoming, Outgoing
 from amends.participant.errors import AnswerTooLarge
 from amends.participant.memory import Answer, Told
@@ -51,8 +53,8 @@ class Writer:
         command_id = message.headers[wire.CE_ID]
         succeeded, rejected, failed = subjects
         event = {Outcome.SUCCEEDED: succeeded, Outcome.REJECTED: rejected}.get(answer.outcome, failed)
-        identity = str(uuid5(_NAMES, f"{command_id}/{answer.outcome}"))
-        headers = {name: plain(message.headers[name]) for name in _COPIED if name in message.headers}
+        identity = str(named(_NAMES, f"{command_id}/{answer.outcome}"))
+        headers = all_plain({name: message.headers[name] for name in _COPIED if name in message.headers})
         headers |= self._described(identity, event, now)
         headers |= {wire.CAUSATION_ID: command_id, wire.OUTCOME: str(answer.outcome)}
         return Outgoing(identity, wire.event_subject(self.namespace, event), headers, answer.body, identity)
@@ -65,8 +67,8 @@ class Writer:
         Its id is a function of the row that it is about, so that it is the same message however often it is told;
         told `again` because of a request of this id, it is one that the broker does not take for a repetition.
         """
-        identity = str(uuid5(_NAMES, f"{self.name}/{row}/{told.subject}"))
-        headers = {name: plain(cause.headers[name]) for name in _TRACE if name in cause.headers}
+        identity = str(named(_NAMES, f"{self.name}/{row}/{told.subject}"))
+        headers = all_plain({name: cause.headers[name] for name in _TRACE if name in cause.headers})
         headers |= self._described(identity, told.subject, now) | {wire.KEY: header(key)}
         deduplication = f"{identity}/{again}" if again else identity
         subject = wire.event_subject(self.namespace, told.subject)
@@ -78,7 +80,7 @@ class Writer:
             wire.CE_ID: identity,
             wire.CE_SOURCE: f"/amends/{self.namespace}/{self.name}",
             wire.CE_TYPE: kind,
-            wire.CE_TIME: now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            wire.CE_TIME: _written(now),
         }
 
     def check(self, answer: Answer) -> None:
@@ -95,7 +97,12 @@ class Writer:
         return dead_letter(self.namespace, self.name, message, dead_letter_id(message), reason, self.limit)
 
 
+@lru_cache(maxsize=16)  # all that a batch tells has one time
+def _written(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def dead_letter_id(message: Incoming) -> str:
     """The same for every delivery of one message."""
     told = f"{message.subject}\n{message.headers.get(wire.CE_ID, message.sequence)}\n"
-    return str(uuid5(_NAMES, plain(told) + sha256(message.body).hexdigest()))
+    return str(named(_NAMES, plain(told) + sha256(message.body).hexdigest()))

@@ -203,9 +203,13 @@ class Desk:
         for place, message in enumerate(batch.messages):
             if place in batch.works:
                 continue
-            known = batch.requests.get(place)
-            if known is not None or correlated(message, self._namespace):
-                replies.append(self._reply(message, known[1] if known else None, batch.answers[place], now))
+            answer, known = batch.answers[place], batch.requests.get(place)
+            if known is not None:
+                subjects = wire.reply_subjects(known[0].subject, known[1].reply_subject)
+                replies.append(self._writer.reply(message, answer, subjects, now))
+            elif correlated(message, self._namespace):
+                subjects = wire.reply_subjects(subject_of(message, self._namespace), "")
+                replies.append(self._writer.reply(message, answer, subjects, now))
         events = (
             self._writer.event(
                 work.request.message,
@@ -222,8 +226,3 @@ class Desk:
             *events,
             *(self._writer.dead_letter(each.message, each.reason) for each in batch.dead),
         ]
-
-    def _reply(self, message: Incoming, handler: Handler | None, answer: Answer, now: datetime) -> Outgoing:
-        subject = subject_of(message, self._namespace)
-        subjects = wire.reply_subjects(subject, handler.reply_subject if handler else "")
-        return self._writer.reply(message, answer, subjects, now)
