@@ -10,9 +10,8 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Any, Final, NamedTuple
-
-from nats.aio.msg import Msg
 
 from amends.infrastructure.nats.client import Client
 
@@ -33,14 +32,21 @@ def headers(message_id: str) -> bytes:
     return f"NATS/1.0\r\nNats-Msg-Id: {message_id}\r\n\r\n".encode()
 
 
+class Received(NamedTuple):
+    """A message as it came; `reply` is where its acknowledgement goes."""
+
+    reply: str
+    headers: bytes
+    body: bytes
+
+
 class JetStream:
     """A connection that publishes and pulls."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self._inbox = client.new_inbox()
-        self._room = asyncio.Semaphore(WINDOW)
-        self._waiting: deque[Msg] = deque()
+        self._waiting: deque[Received] = deque()
         self._came = asyncio.Event()
         self._asked = 0
         self._next = ""
@@ -64,26 +70,26 @@ class JetStream:
 
     async def publish(self, messages: Iterable[Message]) -> None:
         """Returns when all are stored; at most a thousand are unanswered at any time."""
-        stored = asyncio.Event()
+        news = asyncio.Event()
         sent = answered = 0
 
-        async def told(_: Msg) -> None:
+        def told(_subject: str, _reply: str, _headers: bytes, _body: bytes) -> None:
             nonlocal answered
             answered += 1
-            self._room.release()
-            if answered == sent:
-                stored.set()
+            news.set()
 
         inbox = self.client.new_inbox()
-        subscription = await self.client.subscribe(inbox, cb=told, pending_bytes_limit=0)
-        for subject, block, body in messages:
-            await self._room.acquire()
-            sent += 1
-            line = f"HPUB {subject} {inbox} {len(block)} {len(block) + len(body)}\r\n".encode()
-            await self.client.post([line + block + body + b"\r\n"])
+        subscription = await self.client.take(inbox, told)
+        rest = iter(messages)
+        while frames := [_frame(message, inbox) for message in islice(rest, WINDOW - sent + answered)]:
+            sent += len(frames)
+            await self.client.post(frames)
+            while sent - answered > WINDOW // 2:
+                news.clear()
+                await news.wait()
         while answered < sent:
-            stored.clear()
-            await stored.wait()
+            news.clear()
+            await news.wait()
         await subscription.unsubscribe()
 
     async def count(self, stream: str) -> int:
@@ -96,10 +102,10 @@ class JetStream:
         config = {"durable_name": "alone", "ack_policy": "explicit", "max_ack_pending": -1}
         await self._ask(f"CONSUMER.CREATE.{stream}.alone", {"stream_name": stream, "config": config})
         self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.alone"
-        await self.client.subscribe(self._inbox, cb=self._receive, pending_bytes_limit=0)
+        await self.client.take(self._inbox, self._receive)
         await self._pull()
 
-    async def receive(self, limit: int) -> Sequence[Msg]:
+    async def receive(self, limit: int) -> Sequence[Received]:
         """Up to so many messages, as soon as there is one."""
         while not self._waiting:
             self._came.clear()
@@ -109,19 +115,18 @@ class JetStream:
             await self._pull()
         return taken
 
-    async def acknowledge(self, messages: Iterable[Msg]) -> None:
-        for message in messages:
-            await self.client.publish(message.reply, b"+ACK")
+    async def acknowledge(self, messages: Iterable[Received]) -> None:
+        await self.client.post([f"PUB {message.reply} 4\r\n+ACK\r\n".encode() for message in messages])
 
     async def _pull(self) -> None:
         self._asked += WINDOW
         request = json.dumps({"batch": WINDOW, "expires": _EXPIRES}).encode()
         await self.client.publish(self._next, request, reply=self._inbox)
 
-    async def _receive(self, message: Msg) -> None:
-        if message.reply:
+    def _receive(self, _subject: str, reply: str, block: bytes, body: bytes) -> None:
+        if reply:
             self._asked -= 1
-            self._waiting.append(message)
+            self._waiting.append(Received(reply, block, body))
             self._came.set()
 
     async def _ask(self, what: str, request: dict[str, object]) -> dict[str, Any]:
@@ -130,3 +135,10 @@ class JetStream:
         if error := answer.get("error"):
             raise RuntimeError(f"{what}: {error}")
         return answer
+
+
+def _frame(message: Message, inbox: str) -> bytes:
+    subject, block, body = message
+    return (
+        f"HPUB {subject} {inbox} {len(block)} {len(block) + len(body)}\r\n".encode() + block + body + b"\r\n"
+    )

@@ -17,13 +17,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import psycopg
-from nats.aio.msg import Msg
 
 from amends.cli.bench.figure import Figure
 from amends.cli.bench.programs import program
 from amends.cli.running import execute, on_signal
 from amends.infrastructure.settings import Settings
-from benchmarks.jetstream import JetStream, Message, headers
+from benchmarks.jetstream import JetStream, Message, Received, headers
 
 BATCH: Final = 100
 _WARM: Final = 500
@@ -85,10 +84,10 @@ class Batch:
             saga["over"] = True
             self._append(id_, saga, {"over": True})
             return
-        command = {"saga": id_, "number": saga["number"], "step": step, "padding": _PADDING}
+        command_id = f"{id_}-{step}"
+        command = {"id": command_id, "saga": id_, "number": saga["number"], "step": step, "padding": _PADDING}
         self._append(id_, saga, {"sent": command})
-        body = json.dumps(command).encode()
-        self.commands.append((f"{id_}-{step}", f"prototype.cmd.{step}", body))
+        self.commands.append((command_id, f"prototype.cmd.{step}", json.dumps(command).encode()))
 
     def _append(self, id_: str, saga: Saga, event: dict[str, Any]) -> None:
         saga["version"] += 1
@@ -112,8 +111,8 @@ class Worker:
         self._published = [id_ for id_, _, _ in batch.commands]
         await self._jetstream.acknowledge(received)
 
-    async def _decided(self, received: Sequence[Msg]) -> Batch:
-        messages = {(each.headers or {})["Nats-Msg-Id"]: json.loads(each.data) for each in received}
+    async def _decided(self, received: Sequence[Received]) -> Batch:
+        messages = {message["id"]: message for message in (json.loads(each.body) for each in received)}
         new = await (await self._connection.execute(_RECEIVE, [list(messages)], prepare=True)).fetchall()
         ids = [message["saga"] for message in messages.values()]
         found = await (await self._connection.execute(_LOAD, [ids], prepare=True)).fetchall()
@@ -161,11 +160,13 @@ async def echo(_: str, nats: str) -> None:
         await _until_stopped(step)
 
 
-def answer(message: Msg) -> Message:
-    command = json.loads(message.data)
+def answer(message: Received) -> Message:
+    command = json.loads(message.body)
     refused = command["step"] == "ship" and command["number"] % 10 == 0
-    body = json.dumps({**command, "refused": refused}).encode()
-    return Message("prototype.evt.reply", headers(f"{command['saga']}-{command['step']}-reply"), body)
+    id_ = f"{command['id']}-reply"
+    return Message(
+        "prototype.evt.reply", headers(id_), json.dumps({**command, "id": id_, "refused": refused}).encode()
+    )
 
 
 async def _until_stopped(step: Callable[[], Awaitable[None]]) -> None:
@@ -220,9 +221,9 @@ async def _run(connection: psycopg.AsyncConnection, jetstream: JetStream, number
 
 
 def start(number: int) -> Message:
-    id_ = f"s-{number}"
-    body = json.dumps({"saga": id_, "number": number, "padding": _PADDING}).encode()
-    return Message("prototype.evt.start", headers(f"{id_}-start"), body)
+    saga = f"s-{number}"
+    body = json.dumps({"id": f"{saga}-start", "saga": saga, "number": number, "padding": _PADDING}).encode()
+    return Message("prototype.evt.start", headers(f"{saga}-start"), body)
 
 
 async def _over(connection: psycopg.AsyncConnection) -> int:

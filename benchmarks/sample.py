@@ -64,8 +64,7 @@ async def _messages(url: str, stream: str) -> list[tuple[str, bytes]]:
         await jetstream.consume(stream)
         while len(found) < total:
             for message in await jetstream.receive(total):
-                kept = {
-                    name: value for name, value in (message.headers or {}).items() if name != wire.NATS_MSG_ID
-                }
-                found.append(("".join(f"{name}: {value}\r\n" for name, value in kept.items()), message.data))
+                lines = message.headers.decode().split("\r\n")[1:-2]
+                kept = [f"{line}\r\n" for line in lines if not line.startswith(wire.NATS_MSG_ID)]
+                found.append(("".join(kept), message.body))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +16,10 @@ from amends.cli.bench import programs
 from amends.cli.bench.cleaning import remove
 from amends.cli.bench.echo import effects_said
 from amends.cli.bench.figure import Figure
-from amends.cli.bench.load import Load
+from amends.cli.bench.load import MOST, Load
 from amends.cli.bench.measuring import Plan, balanced, measure
 from amends.cli.bench.orders import effects, order
+from amends.cli.bench.programs import Program
 from amends.examples.order.books import SERVICES, Balance, balance, prepare
 from amends.infrastructure.embedded import Servers
 from benchmarks.meters import Meters, statements
@@ -58,21 +59,72 @@ class Round:
     tell: Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class System:
+    """A worker and whoever answers its commands, in a namespace."""
+
+    settings: Settings
+    servers: Servers
+    load: Load
+    worker: Program
+    service: Program
+
+
 async def echoed(of: Round) -> list[Figure]:
     """A, and then with more workers."""
     async with _namespace(of.settings, "bench_a") as (settings, servers):
-        async with (
-            programs.running(settings, programs.ECHO, programs.WORKER) as (echo, worker),
-            Load.open(settings) as load,
-        ):
-            meters = Meters(servers, settings.namespace, load, {"worker": worker, "echo service": echo})
-            figures = await measure(load, of.scale.plan, "A", of.tell, meters.edge)
-            figures += meters.figures("A")
-            figures.append(await statements(servers, load, of.scale.counted, "A"))
-            figures += await _more_workers(of, settings, load)
-            lines = await balanced(load)
-            lines += effects(effects_said(await echo.stop()), load.placed)
+        async with _system(settings, servers, programs.ECHO) as system:
+            figures = await _measured(of, system, "A", "echo service")
+            figures += await _more_workers(of, settings, system.load)
+            lines = await balanced(system.load)
+            lines += effects(effects_said(await system.service.stop()), system.load.placed)
         return [*figures, _lost("A", lines)]
+
+
+async def real(of: Round) -> list[Figure]:
+    """B."""
+    async with _namespace(of.settings, "bench_b") as (settings, servers):
+        urls = {name: await servers.participant_database(name) for name in SERVICES}
+        await prepare(urls, {"lamp": _PLENTY})
+        async with _system(settings, servers, programs.SERVICES) as system:
+            figures = await _measured(of, system, "B", "four services")
+            lines = await balanced(system.load)
+            statuses = {row.key: row.status for row in await system.load.store.saga_rows(limit=MOST)}
+            lines += await balance(urls, map(order, range(system.load.placed)), statuses)
+        await _drop(servers, [f"{settings.namespace}_{name}" for name in SERVICES])
+        return [*figures, _lost("B", lines)]
+
+
+async def synced(of: Round) -> list[Figure]:
+    """A with a JetStream that has everything on disk before it acknowledges."""
+    subject = "A, JetStream syncs always"
+    plan = replace(of.scale.plan, seconds=of.scale.synced, rates=(), at_once=0)
+    async with (
+        temporary(nats_sync_interval="always", namespace="bench_always") as (settings, servers),
+        _system(settings, servers, programs.ECHO) as system,
+    ):
+        figures = await measure(system.load, plan, subject, of.tell)
+        lines = await balanced(system.load)
+        lines += effects(effects_said(await system.service.stop()), system.load.placed)
+    return [*figures, _lost(subject, lines)]
+
+
+@asynccontextmanager
+async def _system(settings: Settings, servers: Servers, service: Sequence[str]) -> AsyncIterator[System]:
+    async with (
+        programs.running(settings, service, programs.WORKER) as (answering, worker),
+        Load.open(settings) as load,
+    ):
+        yield System(settings, servers, load, worker, answering)
+
+
+async def _measured(of: Round, system: System, subject: str, service: str) -> list[Figure]:
+    """All figures of one worker, and what a saga costs while it is saturated."""
+    processes = {"worker": system.worker, service: system.service}
+    meters = Meters(system.servers, system.settings.namespace, system.load, processes)
+    figures = await measure(system.load, of.scale.plan, subject, of.tell, meters.edge)
+    counted = await statements(system.servers, system.load, of.scale.counted, subject)
+    return [*figures, *meters.figures(subject), counted]
 
 
 async def _more_workers(of: Round, settings: Settings, load: Load) -> list[Figure]:
@@ -88,43 +140,6 @@ async def _more_workers(of: Round, settings: Settings, load: Load) -> list[Figur
             name = f"{of.scale.together:,} at once, workers: {count}"
             figures.append(Figure("A", name, "sagas/s", (rate,)))
     return figures
-
-
-async def real(of: Round) -> list[Figure]:
-    """B."""
-    async with _namespace(of.settings, "bench_b") as (settings, servers):
-        urls = {name: await servers.participant_database(name) for name in SERVICES}
-        await prepare(urls, {"lamp": _PLENTY})
-        async with (
-            programs.running(settings, programs.SERVICES, programs.WORKER) as (services, worker),
-            Load.open(settings) as load,
-        ):
-            meters = Meters(servers, settings.namespace, load, {"worker": worker, "four services": services})
-            figures = await measure(load, of.scale.plan, "B", of.tell, meters.edge)
-            figures += meters.figures("B")
-            figures.append(await statements(servers, load, of.scale.counted, "B"))
-            lines = await balanced(load)
-            lines += await balance(urls, map(order, range(load.placed)), await _statuses(load))
-        await _drop(servers, [f"{settings.namespace}_{name}" for name in SERVICES])
-        return [*figures, _lost("B", lines)]
-
-
-async def synced(of: Round) -> list[Figure]:
-    """A with a JetStream that has everything on disk before it acknowledges."""
-    plan = replace(of.scale.plan, seconds=of.scale.synced, rates=(), at_once=0)
-    async with (
-        temporary(nats_sync_interval="always", namespace="bench_always") as (settings, _),
-        programs.running(settings, programs.ECHO, programs.WORKER) as (echo, _),
-        Load.open(settings) as load,
-    ):
-        figures = await measure(load, plan, "A, JetStream syncs always", of.tell)
-        lines = await balanced(load)
-        lines += effects(effects_said(await echo.stop()), load.placed)
-    return [*figures, _lost("A, JetStream syncs always", lines)]
-
-
-async def _statuses(load: Load) -> Mapping[str, str]:
-    return {row.key: row.status for row in await load.store.saga_rows(saga="order", limit=_PLENTY)}
 
 
 def _lost(subject: str, lines: Sequence[Balance]) -> Figure:

@@ -28,5 +28,7 @@ def figures_table(figures: Sequence[Figure]) -> Table:
 
 def plain(value: float) -> str:
     """With three digits, and all that stand before the point."""
+    if not value:
+        return "0"
     before = len(str(int(abs(value)))) if abs(value) >= 1 else 0
     return f"{value:,.{max(0, 3 - before)}f}"
