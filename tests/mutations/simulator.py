@@ -10,7 +10,7 @@ from amends.testing.simulation.system import Plan
 CAMPAIGNS = (
     (Plan(seed=0, sagas=15, minutes=3), 600),
     (Plan(seed=0, sagas=15, minutes=3, scenarios=("fulfilment",), package="tests.domain.fulfilment"), 150),
-    (Plan(seed=0, sagas=15, minutes=3, scenarios=("order-choreographed", "travel-choreographed")), 450),
+    (Plan(seed=0, sagas=15, minutes=3, scenarios=("order-choreographed", "travel-choreographed")), 1000),
     (Plan(seed=0, sagas=10, minutes=3, scenarios=("random",)), 1000),
 )
 """How many sagas of what: of everything, of a process manager with all that there is, of chains, of made-up ones."""

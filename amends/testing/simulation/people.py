@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -78,8 +78,7 @@ class People:
             self._act(saga_id, _release(self, saga_id))
         elif self._watch.records:
             saga_id = self.dice.choice(self._unfinished() or list(self._watch.records))
-            actions = (*_ACTIONS, *(_MIGRATIONS if self.is_outdated(saga_id) else ()))
-            action = self.dice.choice(actions)(self, saga_id)
+            action = self.dice.choice(self._possible(saga_id))(self, saga_id)
             if isinstance(action, Suspend):
                 later = timedelta(seconds=self.dice.uniform(1, 200))
                 self._promised[saga_id, _resume] = self._stepper.loop.now + later
@@ -103,6 +102,11 @@ class People:
         for saga_id, promise in [each for each, at in self._promised.items() if at <= now]:
             del self._promised[saga_id, promise]
             self._act(saga_id, promise(self, saga_id))
+
+    def _possible(self, saga_id: UUID) -> Sequence[_Act]:
+        if self.record(saga_id).plan.chain is not None:
+            return _TO_CHAINS
+        return (*_ACTIONS, *(_MIGRATIONS if self.is_outdated(saga_id) else ()))
 
     def _unfinished(self) -> list[UUID]:
         return [saga_id for saga_id, record in self._watch.records.items() if not record.is_settled]
@@ -244,6 +248,18 @@ _ACTIONS: Final[tuple[_Act, ...]] = (
     _settle,
     _settle_compensation,
 )
+
+_TO_CHAINS: Final[tuple[_Act, ...]] = (
+    lambda people, saga_id: Cancel(people.name(), _WHY),
+    lambda people, saga_id: Suspend(people.name(), _WHY),
+    lambda people, saga_id: Retry(people.name(), _WHY, people.step(saga_id)),
+    lambda people, saga_id: Skip(people.name(), _WHY, step=people.step(saga_id)),
+    lambda people, saga_id: Skip(people.name(), _WHY, step=people.step(saga_id)),
+    lambda people, saga_id: Skip(people.name(), _WHY, step=people.step(saga_id)),
+    lambda people, saga_id: Abandon(people.name(), _WHY),
+    _reschedule,
+)
+"""What there is to do to choreographies, whose services nobody asks for anything."""
 
 _MIGRATIONS: Final[tuple[_Act, ...]] = (_migrate,) * 6
 """What there is to do besides for a saga of an older version."""
