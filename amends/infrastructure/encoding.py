@@ -35,11 +35,11 @@ def encode(messages: Sequence[Outgoing]) -> list[Encoded]:
     bad: list[NotStored] = []
     for message in messages:
         headers = {**message.headers, wire.NATS_MSG_ID: message.deduplication_id or message.message_id}
-        if reason := _why_not(message.subject, headers):
+        if not _is_plain(message.subject, headers) and (reason := _why_not(message.subject, headers)):
             bad.append(NotStored(message, reason))
         else:
-            lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-            block = f"NATS/1.0\r\n{lines}\r\n".encode()
+            lines = "\r\n".join(map(": ".join, headers.items()))
+            block = f"NATS/1.0\r\n{lines}\r\n\r\n".encode()
             encoded.append(Encoded(message, block, len(block) + len(message.body)))
     if bad:
         raise Unsendable(bad)
@@ -61,6 +61,20 @@ def check_sizes(messages: Sequence[Encoded], max_payload: int) -> None:
         raise MessageTooLarge(large)
 
 
+def _is_plain(subject: str, headers: dict[str, str]) -> bool:
+    """Whether nothing can be wrong with it, as with nearly every message: found without looking at each header."""
+    values = list(headers.values())
+    text = "".join(values)
+    return (
+        text.isascii()
+        and "\n" not in text
+        and "\r" not in text
+        and list(map(str.strip, values)) == values
+        and _are_names(tuple(headers))
+        and subject.split() == [subject]
+    )
+
+
 def _why_not(subject: str, headers: dict[str, str]) -> str:
     """What is wrong with it; nothing where it can travel."""
     if subject.split() != [subject]:
@@ -80,6 +94,11 @@ def _why_not(subject: str, headers: dict[str, str]) -> str:
 @lru_cache(maxsize=256)
 def _is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
+
+
+@lru_cache(maxsize=256)
+def _are_names(names: tuple[str, ...]) -> bool:
+    return all(map(_is_name, names))
 
 
 def _is_encodable(value: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
@@ -37,44 +37,34 @@ class Reader(Parser):
                 await super().parse(data[at : end + 2])
                 at = end + 2
                 continue
-            line = _Line.read(data[at:end])
-            headers, body = end + 2 + line.headers, end + 2 + line.size
-            if len(data) < body + 2:
+            subscription, subject, reply, head, size = _message_line(data[at:end])
+            start, stop = end + 2, end + 2 + size
+            if len(data) < stop + 2:
                 break
-            await self._pass_on(line, data[end + 2 : headers], data[headers:body])
-            at = body + 2
+            headers, body = data[start : start + head], data[start + head : stop]
+            taker = self.takers.get(subscription)
+            if taker is None:
+                await self.nc._process_msg(subscription, subject.encode(), reply.encode(), body, headers)
+            else:
+                try:
+                    taker(subject, reply, headers, body)
+                except Exception as error:  # noqa: BLE001 - the others' messages must go on
+                    await self.nc._error_cb(error)
+            at = stop + 2
         buffer += data[at:]
 
-    async def _pass_on(self, line: _Line, headers: bytes, body: bytes) -> None:
-        taker = self.takers.get(line.subscription)
-        if taker is None:
-            names = line.subject.encode(), line.reply.encode()
-            await self.nc._process_msg(line.subscription, *names, body, headers)
-            return
-        try:
-            taker(line.subject, line.reply, headers, body)
-        except Exception as error:  # noqa: BLE001 - the others' messages must go on
-            await self.nc._error_cb(error)
 
+def _message_line(line: bytes) -> tuple[int, str, str, int, int]:
+    """Subscription, subject, reply subject, and the sizes of the headers and of all.
 
-class _Line(NamedTuple):
-    """What goes before a message: of `size` bytes the first ones are `headers`."""
-
-    subject: str
-    subscription: int
-    reply: str
-    headers: int
-    size: int
-
-    @classmethod
-    def read(cls, line: bytes) -> _Line:
-        """`MSG <subject> <sid> [reply] <size>`, or `HMSG` with the size of the headers before that of all."""
-        try:
-            operation, subject, subscription, *reply, size = line.decode().split()
-            headers = int(reply.pop()) if operation == "HMSG" else 0
-            return cls(subject, int(subscription), reply[0] if reply else "", headers, int(size))
-        except (ValueError, IndexError):
-            raise ProtocolError(f"nats: malformed message line: {line[:200]!r}") from None
+    `MSG <subject> <sid> [reply] <size>`, or `HMSG` with the size of the headers before that of all.
+    """
+    try:
+        operation, subject, subscription, *reply, size = line.decode().split()
+        headers = int(reply.pop()) if operation == "HMSG" else 0
+        return int(subscription), subject, reply[0] if reply else "", headers, int(size)
+    except (ValueError, IndexError):
+        raise ProtocolError(f"nats: malformed message line: {line[:200]!r}") from None
 
 
 def header_fields(block: bytes) -> dict[str, str]:
