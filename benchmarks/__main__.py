@@ -23,7 +23,7 @@ from amends.cli.bench.measuring import Plan
 from amends.cli.bench.showing import figures_table
 from amends.cli.running import execute
 from amends.infrastructure.embedded import Servers
-from benchmarks import history, machine, projections, prototype, systems
+from benchmarks import history, machine, projections, prototype, recovery, systems
 from benchmarks.results import Results
 from benchmarks.sample import sample
 from benchmarks.servers import temporary
@@ -90,6 +90,11 @@ async def read_again(of: Round) -> list[Figure]:
     return [*await history.measure(of.scale.events), *await projections.measure(of.scale.events)]
 
 
+async def recovered(of: Round) -> list[Figure]:
+    """A worker is killed with as many sagas in flight as are placed at once."""
+    return await recovery.measure(of.scale.plan.at_once)
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "alone": alone,
     "prototype": stripped,
@@ -98,6 +103,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "dbos": dbos,
     "always": systems.synced,
     "replay": read_again,
+    "recovery": recovered,
 }
 
 

@@ -78,7 +78,7 @@ async def echoed(of: Round) -> list[Figure]:
             figures += await _more_workers(of, settings, system.load)
             lines = await balanced(system.load)
             lines += effects(effects_said(await system.service.stop()), system.load.placed)
-        return [*figures, _lost("A", lines)]
+        return [*figures, nothing_lost("A", lines)]
 
 
 async def real(of: Round) -> list[Figure]:
@@ -92,7 +92,7 @@ async def real(of: Round) -> list[Figure]:
             statuses = {row.key: row.status for row in await system.load.store.saga_rows(limit=MOST)}
             lines += await balance(urls, map(order, range(system.load.placed)), statuses)
         await _drop(servers, [f"{settings.namespace}_{name}" for name in SERVICES])
-        return [*figures, _lost("B", lines)]
+        return [*figures, nothing_lost("B", lines)]
 
 
 async def synced(of: Round) -> list[Figure]:
@@ -106,7 +106,7 @@ async def synced(of: Round) -> list[Figure]:
         figures = await measure(system.load, plan, subject, of.tell)
         lines = await balanced(system.load)
         lines += effects(effects_said(await system.service.stop()), system.load.placed)
-    return [*figures, _lost(subject, lines)]
+    return [*figures, nothing_lost(subject, lines)]
 
 
 @asynccontextmanager
@@ -142,7 +142,7 @@ async def _more_workers(of: Round, settings: Settings, load: Load) -> list[Figur
     return figures
 
 
-def _lost(subject: str, lines: Sequence[Balance]) -> Figure:
+def nothing_lost(subject: str, lines: Sequence[Balance]) -> Figure:
     """The books balance, or there is no figure. Raises `Unbalanced`."""
     wrong = [
         f"{line.what}: expected {line.expected}, found {line.found}"[:500] for line in lines if not line.holds

@@ -57,7 +57,7 @@ class Load:
     async def at_once(self, count: int) -> float:
         """Place so many together. Returns the seconds until all are over. Raises `StoodStill`."""
         began = self._clock.now()
-        await self._place(count)
+        await self.place(count)
         await self.drained()
         return self._since(began)
 
@@ -125,10 +125,11 @@ class Load:
             over = await self._told()
             rate = (over - before) / past if past else 0.0
             waiting = max(_LEAST_WAITING, round(rate * _WAITING_SECONDS))
-            await self._place(waiting - (self.placed - over))
+            await self.place(waiting - (self.placed - over))
             await self._clock.sleep(min(_LOOK_EVERY, rest))
 
-    async def _place(self, count: int) -> None:
+    async def place(self, count: int) -> None:
+        """Place so many more, without waiting for them."""
         numbers = range(self.placed, min(self.placed + max(count, 0), MOST))
         if numbers:
             self.placed = numbers.stop
