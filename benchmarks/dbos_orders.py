@@ -112,7 +112,10 @@ def executor(options: argparse.Namespace) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     began = time.process_time()
-    ends = run(range(options.share, options.orders, options.processes), options.threads, options.queue)
+    first, last = (
+        options.orders * share // options.processes for share in (options.share, options.share + 1)
+    )
+    ends = run(range(first, last), options.threads, options.queue)
     cpu = time.process_time() - began
     print(
         json.dumps(

@@ -77,7 +77,7 @@ class Load:
 
     async def light(self, rate: int, seconds: float) -> list[float]:
         """Place so many orders a second. Returns how long each took in milliseconds, from when it was due to be placed
-        to the message that it is over.
+        to the message that it is over. Raises `StoodStill`.
         """
         due: dict[str, datetime] = {}
         took: list[float] = []
@@ -99,10 +99,15 @@ class Load:
             self.placed += 1
             due[placed.order_id] = at
             await self._client.start(Order, placed)
-        async with asyncio.timeout(_STANDSTILL):
-            while due:
-                told.clear()
-                await told.wait()
+        try:
+            async with asyncio.timeout(_STANDSTILL):
+                while due:
+                    told.clear()
+                    await told.wait()
+        except TimeoutError:
+            raise StoodStill(
+                f"expected all orders to come to their end; {len(due)} did not in a minute"
+            ) from None
         await subscription.unsubscribe()
         return took
 

@@ -21,9 +21,7 @@ SERVICES: Final = ("-m", "amends", "participant", "amends.examples.order")
 
 _READY_WITHIN: Final = 60
 _STOPS_WITHIN: Final = 60
-_INHERITED: Final = (
-    "database_url", "nats_url", "participant_database_url", "namespace", "data_dir", "nats_sync_interval", "batch_size",
-)  # fmt: skip
+_OWN: Final = {"metrics", "log_level", "log_format"}
 
 
 class ProgramEnded(AmendsError):
@@ -87,7 +85,7 @@ async def _ready(process: Process, name: str) -> None:
 
 def _environment(settings: Settings) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    ours = {name: getattr(settings, name) for name in _INHERITED}
+    ours = {name: getattr(settings, name) for name in Settings.model_fields if name not in _OWN}
     chosen = {f"{PREFIX}{name.upper()}": _text(value) for name, value in ours.items() if value is not None}
     return {**plain, **chosen, f"{PREFIX}LOG_LEVEL": "error"}
 
