@@ -380,13 +380,6 @@ BUGS: Final = (
         "What is held leaves, or is withdrawn by what gives its step up.",
     ),
     Bug(
-        "does not look again when a pause is over",
-        "amends/process_managers/releasing.py",
-        "sorted((touched | due) & self._deciding.limits.known)",
-        "sorted(touched & self._deciding.limits.known)",
-        "What is over a limit is held and released in its turn.",
-    ),
-    Bug(
         "does not pull starts again when there is room",
         "amends/process_managers/starting.py",
         '            self._inbox.resume(f"{START}{saga}")\n',
