@@ -56,7 +56,10 @@ class Batches:
 
 
 class Loop:
-    """One batch of up to `limit` messages after the other: receive, answer, publish, acknowledge."""
+    """One batch of up to `limit` messages after the other: receive, answer, publish, acknowledge.
+
+    While the answers to one are published, the next is received and answered.
+    """
 
     def __init__(
         self, batches: Batches, answers: Answers, inbox: Inbox, limit: int, probe: Callable[[str], None]
@@ -70,18 +73,30 @@ class Loop:
     async def run(self, stopping: asyncio.Event) -> None:
         """Batch after batch, until `stopping` is set."""
         stopped = asyncio.ensure_future(stopping.wait())
+        telling: asyncio.Task[None] | None = None
         try:
-            while not stopping.is_set():
-                await self.step(await self._receive(stopped))
+            async with asyncio.TaskGroup() as group:
+                while not stopping.is_set():
+                    messages = await self._receive(stopped)
+                    answered = await self._answer(messages)
+                    if telling is not None:
+                        await telling
+                    telling = group.create_task(self._tell(messages, answered))
         finally:
             stopped.cancel()
 
     async def step(self, messages: Sequence[Incoming]) -> None:
         """Handle these messages as one batch."""
+        await self._tell(messages, await self._answer(messages))
+
+    async def _answer(self, messages: Sequence[Incoming]) -> Answered:
+        if messages:
+            self._probe("received")
+        return await self._batches.answer(messages)
+
+    async def _tell(self, messages: Sequence[Incoming], answered: Answered) -> None:
         if not messages:
             return
-        self._probe("received")
-        answered = await self._batches.answer(messages)
         await self._answers.publish(answered.recorded)
         self._probe("published")
         await self._inbox.acknowledge([each for each in messages if each not in answered.postponed])

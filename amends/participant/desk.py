@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from psycopg import IntegrityError
+
 from amends.domain import wire
 from amends.domain.wire import Outcome
 from amends.infrastructure.ports import Incoming, Outgoing
@@ -90,7 +92,9 @@ class Desk:
         guarded, self._guarded = self._guarded > 0, max(self._guarded - len(messages), 0)
         try:
             return await self._answer(connection, messages, guarded=guarded)
-        except Unguarded:
+        except (Unguarded, IntegrityError) as error:
+            if guarded or (isinstance(error, IntegrityError) and len(messages) > 1):
+                raise
             self._guarded = _GUARDED
             return await self._answer(connection, messages, guarded=True)
 

@@ -38,6 +38,7 @@ class PostgresLedger:
 
     async def load(self, tx: AsyncConnection, claims: Sequence[Claim]) -> Memory:
         """Insert or lock the rows of all keys that a batch is about, and read what they say."""
+        _attend(tx, attentive=True)
         fresh, now = await self._claim(tx, claims)
         memory = Memory(now, self.horizon, fresh)
         # Of a key that is new nothing can be remembered.
@@ -48,6 +49,7 @@ class PostgresLedger:
 
     async def save(self, tx: AsyncConnection, memory: Memory, dead: Sequence[DeadLetter]) -> None:
         """Write what a batch made of its keys, and what could not be handled."""
+        _attend(tx, attentive=False)
         if changed := list(memory.changed()):
             await tx.execute(
                 self._sql["save_keys"],
@@ -79,7 +81,7 @@ class PostgresLedger:
         """What undoes the handlers of a batch; `alone` tells that there is one only."""
         if guarded or not isinstance(tx, AttentiveConnection):
             return PostgresSavepoint(tx, alone=alone)
-        return NoSavepoint(tx, alone=alone)
+        return NoSavepoint(tx)
 
     async def forget(self, tx: AsyncConnection, limit: int = 1000) -> int:
         """Delete up to `limit` keys beyond the horizon; returns how many it were."""
@@ -139,6 +141,12 @@ class PostgresLedger:
                 "received": [each.message.received for each in dead],
             },
         )
+
+
+def _attend(tx: AsyncConnection, *, attentive: bool) -> None:
+    """For statements that follow each other; not for the commit, which waits for a disk."""
+    if isinstance(tx, AttentiveConnection):
+        tx.attentive = attentive
 
 
 def _key(row: TupleRow) -> Key:

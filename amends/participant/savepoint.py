@@ -77,27 +77,18 @@ class NoSavepoint(_InTransaction[AttentiveConnection]):
     Any other is undone by the end of the whole transaction, which is then begun again with savepoints.
     """
 
-    def __init__(self, tx: AttentiveConnection, *, alone: bool) -> None:
+    def __init__(self, tx: AttentiveConnection) -> None:
         self.tx = tx
-        self._alone = alone
         self._before = 0
 
     async def begin(self) -> None:
-        """What comes from here on is looked at."""
+        """What is asked of the database from here on is noticed."""
         self._before = self.tx.exchanges
-        self.tx.attentive = True
 
     async def keep(self) -> None:
         """What was done will be committed."""
-        if self._alone and self._has_done_something():
-            await self.tx.execute(_DEFERRED)
-        self.tx.attentive = False
 
     async def undo(self) -> None:
         """There must be nothing to undo. Raises `Unguarded` where there may be."""
-        self.tx.attentive = False
-        if self._has_done_something():
+        if self.tx.exchanges != self._before:
             raise Unguarded("a handler failed after it had asked something of the database")
-
-    def _has_done_something(self) -> bool:
-        return self.tx.exchanges != self._before

@@ -165,9 +165,9 @@ BUGS: Final = (
     Bug(
         "acknowledges a command before it is answered",
         "amends/participant/batches.py",
-        "        answered = await self._batches.answer(messages)\n",
+        "        return await self._batches.answer(messages)\n",
         "        await self._inbox.acknowledge(messages)\n"
-        "        answered = await self._batches.answer(messages)\n",
+        "        return await self._batches.answer(messages)\n",
         "Answer and effect commit together; the command is acknowledged after that.",
     ),
     Bug(

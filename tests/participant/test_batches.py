@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import psycopg
 import pytest
 
 from amends.domain import wire
+from amends.infrastructure.ports import Incoming, Outgoing
+from amends.infrastructure.postgres.outbox import Recorded
 from amends.participant import Participant, Rejected, Tx
+from amends.participant.batches import Loop
+from amends.participant.desk import Answered
 from tests.participant.service import (
     Charge,
     Charged,
@@ -147,3 +153,62 @@ async def test_a_batch_of_large_answers_is_saved(service: Service) -> None:
     service.participant = participant
     async with asyncio.timeout(60):
         assert await service.codes(*(forward(f"k{n}") for n in range(40))) == ["succeeded"] * 40
+
+
+class Outside:
+    """Two batches to take, and a broker that stores the first one's answers only when the second is answered."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.stopping = asyncio.Event()
+        self._to_come = [forward("k1"), forward("k2")]
+        self._second_answered = asyncio.Event()
+
+    async def receive(self, limit: int, timeout: float | None) -> list[Incoming]:
+        if self._to_come:
+            return [self._to_come.pop(0)]
+        await self.stopping.wait()
+        return []
+
+    async def answer(self, messages: Sequence[Incoming]) -> Answered:
+        for each in messages:
+            key = each.headers[wire.IDEMPOTENCY_KEY]
+            self.done.append(f"answered {key}")
+            if key == "k2":
+                self._second_answered.set()
+            message = Outgoing(key, "a.b", {}, b"{}")
+            return Answered([Recorded(1, message)])
+        return Answered()
+
+    async def publish(self, recorded: Sequence[Recorded]) -> None:
+        await self._second_answered.wait()
+        self.done += [f"published {each.message.message_id}" for each in recorded]
+
+    async def acknowledge(self, messages: Sequence[Incoming]) -> None:
+        self.done += [f"acknowledged {each.headers[wire.IDEMPOTENCY_KEY]}" for each in messages]
+        if "acknowledged k2" in self.done:
+            self.stopping.set()
+
+
+async def test_the_next_batch_is_answered_while_the_answers_to_one_are_published() -> None:
+    outside: Any = Outside()
+    loop = Loop(outside, outside, outside, 100, lambda _: None)
+    async with asyncio.timeout(60):
+        await loop.run(outside.stopping)
+    assert outside.done == [
+        "answered k1",
+        "answered k2",
+        "published k1",
+        "acknowledged k1",
+        "published k2",
+        "acknowledged k2",
+    ]
+
+
+async def test_stopping_waits_for_the_answers_on_their_way() -> None:
+    outside: Any = Outside()
+    loop = Loop(outside, outside, outside, 100, lambda label: outside.stopping.set())
+    outside._second_answered.set()
+    async with asyncio.timeout(60):
+        await loop.run(outside.stopping)
+    assert outside.done == ["answered k1", "published k1", "acknowledged k1"]
