@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -26,12 +26,23 @@ from amends.infrastructure.ports import (
     SagaRow,
     Unclaimed,
 )
+from amends.infrastructure.postgres.arrays import (
+    Bodies,
+    Column,
+    Ids,
+    Integers,
+    Moments,
+    Names,
+    Numbers,
+    Texts,
+)
 from amends.infrastructure.postgres.queries import load
 from amends.infrastructure.storable import storable
 
 QUERIES: Final = "amends.infrastructure.postgres.store_sql"
 
 Columns: TypeAlias = dict[str, list[Any]]
+Arrays: TypeAlias = dict[str, Column]
 
 
 class Batch:
@@ -77,11 +88,11 @@ class Batch:
         self, connection: Connection[Any], schema: str, channel: str, events: Sequence[StoredEvent]
     ) -> None:
         commit = self.commit
-        columns: Columns = {
+        columns: Arrays = {
             **_rows(commit.rows),
             **_outbox(commit.outbox),
             **events_columns(events),
-            "published": [storable(each) for each in commit.published],
+            "published": Texts([storable(each) for each in commit.published]),
         }
         cursor = connection.cursor(row_factory=scalar_row, binary=True)
         names = {"schema": schema, "channel": channel}
@@ -132,37 +143,37 @@ def _is_unusual(commit: Commit) -> bool:
     return any((*seldom, *limits, commit.quarantined, commit.ahead, commit.released))
 
 
-def _rows(rows: Sequence[SagaRow]) -> Columns:
+def _rows(rows: Sequence[SagaRow]) -> Arrays:
     return {
-        "ids": [row.saga_id for row in rows],
-        "sagas": [row.saga for row in rows],
-        "definitions": [row.definition for row in rows],
-        "keys": [storable(row.key) for row in rows],
-        "statuses": [str(row.status) for row in rows],
-        "versions": [row.version for row in rows],
-        "expected": [row.expected for row in rows],
-        "wake_ups": [row.wake_up for row in rows],
+        "ids": Ids([row.saga_id for row in rows]),
+        "sagas": Names([row.saga for row in rows]),
+        "definitions": Integers([row.definition for row in rows]),
+        "keys": Texts([storable(row.key) for row in rows]),
+        "statuses": Names([str(row.status) for row in rows]),
+        "versions": Numbers([row.version for row in rows]),
+        "expected": Numbers([row.expected for row in rows]),
+        "wake_ups": Moments([row.wake_up for row in rows]),
     }
 
 
-def _outbox(messages: Sequence[tuple[UUID | None, Outgoing]]) -> Columns:
+def _outbox(messages: Sequence[tuple[UUID | None, Outgoing]]) -> Arrays:
     return {
-        "message_ids": [storable(each.message_id) for _, each in messages],
-        "deduplication_ids": [storable(each.deduplication_id) for _, each in messages],
-        "message_sagas": [saga for saga, _ in messages],
-        "subjects": [storable(each.subject) for _, each in messages],
-        "headers": [to_json(each.headers).decode() for _, each in messages],
-        "bodies": [each.body for _, each in messages],
+        "message_ids": Texts([storable(each.message_id) for _, each in messages]),
+        "deduplication_ids": Texts([storable(each.deduplication_id) for _, each in messages]),
+        "message_sagas": Ids([saga for saga, _ in messages]),
+        "subjects": Names([storable(each.subject) for _, each in messages]),
+        "headers": Texts([to_json(each.headers).decode() for _, each in messages]),
+        "bodies": Bodies([each.body for _, each in messages]),
     }
 
 
-def events_columns(events: Sequence[StoredEvent]) -> Columns:
+def events_columns(events: Sequence[StoredEvent]) -> Arrays:
     """The columns of these events, as the statements that append them name them."""
     return {
-        "event_sagas": [event.originator_id for event in events],
-        "event_versions": [event.originator_version for event in events],
-        "topics": [event.topic for event in events],
-        "states": [event.state for event in events],
+        "event_sagas": Ids([cast(UUID, event.originator_id) for event in events]),
+        "event_versions": Numbers([event.originator_version for event in events]),
+        "topics": Names([event.topic for event in events]),
+        "states": Bodies([event.state for event in events]),
     }
 
 
