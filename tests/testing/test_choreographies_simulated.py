@@ -43,6 +43,10 @@ def test_the_choreographies_of_the_examples_are_simulated_with_their_own_service
     assert sorted(services) == ["airline", "bookings", "inn", "rental"]
 
 
+def test_a_choreography_whose_services_are_elsewhere_is_not_played() -> None:
+    assert scenarios("tests.domain.chains") == ["random"]
+
+
 def test_without_faults_every_chain_comes_to_its_end() -> None:
     result = simulate(Plan(seed=2, sagas=6, scenarios=BOTH, faults=frozenset()))
     assert (result.broken, result.statuses) == ([], {"completed": 6})

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import dropwhile, islice
 
 from amends.domain import events as e
 from amends.domain import wire
@@ -86,11 +87,15 @@ class ChainWatch:
     def _in_order(self, rows: _Rows, subject: str, key: str) -> None:
         """Who tells that he undid his part comes after those behind him in the chain who tell it too."""
         for chain in self._chains:
-            links = [link for link in chain.forward if self._tells_undoing(chain, link)]
-            names = [link.name for link in links if _is_of(link, rows.service.name, subject)]
-            for link in links[[each.name for each in links].index(names[0]) + 1 :] if names else ():
+            for link in self._behind(chain, rows.service.name, subject):
                 if self._net(link, key):
                     self._break(7, rows, f"undid {subject}/{key} before {link.service} undid its part")
+
+    def _behind(self, chain: Chain, service: str, subject: str) -> Iterator[Link]:
+        """The links behind this service's that tell of their undoing, if that is one of them."""
+        links = [link for link in chain.forward if self._tells_undoing(chain, link)]
+        here_on = dropwhile(lambda link: (link.service, link.after[0].subject) != (service, subject), links)
+        return islice(here_on, 1, None)
 
     def _tells_undoing(self, chain: Chain, link: Link) -> bool:
         told = {each.publishes for each in chain.compensation}
@@ -196,10 +201,6 @@ def _row(link: Link, key: str) -> str:
 def _goes_on_without(record: Record, chain: Chain) -> bool:
     """An operator skipped a link on the way back."""
     return any(record.ledger.step(link.name).skipped for link in chain.compensation)
-
-
-def _is_of(link: Link, service: str, subject: str) -> bool:
-    return link.service == service and link.after[0].subject == subject
 
 
 def _has_told(rows: _Rows, played: Played, subject: str, key: str) -> bool:

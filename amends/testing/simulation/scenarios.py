@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any, Final
 
 from amends.domain.choreography.definition import Choreography
-from amends.domain.definition import Definition
 from amends.domain.errors import AmendsError
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.handlers.manager import ProcessManager
@@ -19,6 +18,7 @@ from amends.domain.saga import Saga
 from amends.infrastructure.chance import Dice
 from amends.participant import Participant
 from amends.testing.simulation.made_up import made_up
+from amends.testing.simulation.world import chain_of
 
 RANDOM: Final = "random"
 """The scenario whose definitions are made up."""
@@ -46,7 +46,7 @@ def found(package: str) -> Mapping[str, Sequence[AnyDefinition]]:
                 variants = types.setdefault(value.definition.name, [])
                 if value.definition not in variants:
                     variants.append(value.definition)
-    return {name: types[name] for name in sorted(types)}
+    return {name: types[name] for name in sorted(types) if _can_be_played(types[name][0], package)}
 
 
 @lru_cache
@@ -63,14 +63,23 @@ def _participants(package: str) -> Sequence[Participant[Any]]:
 
 def reacting(definition: AnyDefinition, package: str) -> list[Participant[Any]]:
     """The services of a choreography, which are found where it is; none for another definition."""
-    if not isinstance(definition, Definition) or definition.chain is None:
+    chain = chain_of(definition)
+    if chain is None:
         return []
-    services = {link.service: link.after for link in definition.chain.links}
+    expected = {link.service: link.after[0].subject for link in chain.links}
     return [
         each
         for each in _participants(package)
-        if each.name in services and each.reactions.to(services[each.name][0].subject)
+        if each.name in expected and each.reactions.to(expected[each.name])
     ]
+
+
+def _can_be_played(definition: AnyDefinition, package: str) -> bool:
+    """A choreography needs its services."""
+    chain = chain_of(definition)
+    return chain is None or {each.name for each in reacting(definition, package)} == {
+        link.service for link in chain.links
+    }
 
 
 def _modules(package: str) -> Iterator[ModuleType]:
