@@ -12,6 +12,7 @@ import json
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -95,21 +96,22 @@ async def recovered(of: Round) -> list[Figure]:
     return await recovery.measure(of.scale.plan.at_once)
 
 
-PARTS: Final[Mapping[str, Part]] = {
+COMPARED: Final[Mapping[str, Part]] = {
     "alone": alone,
     "prototype": stripped,
     "A": systems.echoed,
     "B": systems.real,
     "dbos": dbos,
     "always": systems.synced,
-    "replay": read_again,
-    "recovery": recovered,
 }
+BESIDE: Final[Mapping[str, Part]] = {"replay": read_again, "recovery": recovered}
+PARTS: Final = {**COMPARED, **BESIDE}
 
 
 async def measure(chosen: argparse.Namespace, results: Results) -> None:
-    for number in range(1, chosen.runs + 1):
-        parts = [part for part in chosen.only or PARTS if not results.has(part, number)]
+    """First what is compared with each other, in all rounds, then the rest."""
+    for some, number in product((COMPARED, BESIDE), range(1, chosen.runs + 1)):
+        parts = [part for part in some if part in (chosen.only or PARTS) and not results.has(part, number)]
         if not parts:
             continue
         async with temporary() as (settings, _):

@@ -8,15 +8,17 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from amends.cli.bench.figure import Figure
 from amends.cli.bench.showing import plain
+from benchmarks.results import TOGETHER
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN: Final = "<!-- measured: made by benchmarks/page.py -->"
+COMPARED: Final = ("A", "B")
 END: Final = "<!-- end of what was measured -->"
 
 
@@ -41,14 +43,42 @@ def section(results: dict[str, Any], *, drawn: bool) -> Iterator[str]:
         yield ""
         yield "![Throughput, latency and CPU: bars are medians, lines go from the least to the most](benchmarks.svg)"
     figures = [Figure.from_json(each) for each in results["figures"]]
-    for subject in dict.fromkeys(figure.subject for figure in figures):
-        yield ""
-        yield f"| {subject} | median | least – most | runs | |"
-        yield "| --- | ---: | ---: | ---: | --- |"
-        for each in (figure for figure in figures if figure.subject == subject):
-            spread = f"{plain(min(each.values))} – {plain(max(each.values))}"
-            yield f"| {each.name} | {plain(each.median)} | {spread} | {len(each.values)} | {each.unit} |"
+    saturated = [figure for figure in figures if figure.name == "saturated"]
+    yield from table("saturated", ((figure.subject, figure) for figure in saturated))
+    yield from table(TOGETHER, ((figure.name, figure) for figure in figures if figure.subject == TOGETHER))
+    yield from side_by_side(figures)
+    told = {*COMPARED, TOGETHER}
+    rest = [figure for figure in figures if figure.subject not in told and figure not in saturated]
+    for subject in dict.fromkeys(figure.subject for figure in rest):
+        yield from table(subject, ((figure.name, figure) for figure in rest if figure.subject == subject))
     yield ""
+
+
+def table(title: str, rows: Iterable[tuple[str, Figure]]) -> Iterator[str]:
+    yield from ("", f"| {title} | median | least – most | runs | |", "| --- | ---: | ---: | ---: | --- |")
+    for name, figure in rows:
+        yield f"| {name} | {shown(figure)} | {len(figure.values)} | {figure.unit} |"
+
+
+def side_by_side(figures: Sequence[Figure]) -> Iterator[str]:
+    """A and B, figure for figure."""
+    found = {(each.name, each.unit): dict[str, Figure]() for each in figures if each.subject in COMPARED}
+    for each in figures:
+        if each.subject in COMPARED:
+            found[each.name, each.unit][each.subject] = each
+    yield from (
+        "",
+        "| | A | least – most | B | least – most | |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    )
+    for (name, unit), by_subject in found.items():
+        cells = (shown(by_subject[each]) if each in by_subject else " | " for each in COMPARED)
+        yield f"| {name} | {' | '.join(cells)} | {unit} |"
+
+
+def shown(figure: Figure) -> str:
+    """Two cells: the median and the spread."""
+    return f"{plain(figure.median)} | {plain(min(figure.values))} – {plain(max(figure.values))}"
 
 
 def main() -> None:

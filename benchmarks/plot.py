@@ -72,7 +72,7 @@ def draw_latency(axes: Any, figures: Figures) -> None:
                     yerr=spread(figure), capsize=2, ecolor="#374151",
                 )  # fmt: skip
     axes.set_xticks(range(len(QUANTILES)), QUANTILES)
-    axes.legend(frameon=False)
+    legend(axes)
 
 
 def draw_cost(axes: Any, figures: Figures) -> None:
@@ -88,7 +88,13 @@ def draw_cost(axes: Any, figures: Figures) -> None:
                 labelled.add(process)
                 left += figure["median"]
     axes.set_yticks((0, 1), ("B", "A"))
-    axes.legend(frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+    legend(axes, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+
+
+def legend(axes: Any, **options: Any) -> None:
+    """Where there is something to explain."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, **options)
 
 
 def spread(figure: dict[str, Any]) -> list[list[float]]:

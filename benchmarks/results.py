@@ -17,6 +17,7 @@ from typing import Any, Final
 from amends import __version__
 from amends.cli.bench.figure import Figure, together
 
+TOGETHER: Final = "saturated, in the same round"
 RATIOS: Final = (
     ("A", "DBOS"),
     ("A", "prototype"),
@@ -74,4 +75,4 @@ def _ratios(measured: Iterable[tuple[int, Figure]]) -> Iterator[Figure]:
         for one, other in RATIOS:
             if (number, one) in rates and (number, other) in rates:
                 ratio = rates[number, one] / rates[number, other]
-                yield Figure("saturated, in the same round", f"{one} : {other}", "×", (ratio,))
+                yield Figure(TOGETHER, f"{one} : {other}", "×", (ratio,))

@@ -51,9 +51,19 @@ def test_the_page_shows_what_is_in_the_file_in_place_of_what_it_had(tmp_path: Pa
     assert once.startswith("above\n")
     assert once.endswith("below\n")
     assert "old" not in once
-    assert "| saturated | 1,650 | 1,500 – 1,800 | 2 | sagas/s |" in once
+    assert "| A | 1,650 | 1,500 – 1,800 | 2 | sagas/s |" in once
+    assert "| A : DBOS | 17.5 | 15.0 – 20.0 | 2 | × |" in once
     assert "](benchmarks.svg)" in once
     assert written(once, results, drawn=True) == once
+
+
+def test_the_page_has_a_and_b_side_by_side(tmp_path: Path) -> None:
+    results = measured(tmp_path / "results.json")
+    results.add("B", 1, 60, [saturated("B", 700)])
+    page = written(f"{BEGIN}\n{END}\n", results.as_json(), drawn=False)
+    assert "| saturated | 1,650 | 1,500 – 1,800 | 700 | 700 – 700 | sagas/s |" in page
+    assert "| WAL | 9,000 | 9,000 – 9,000 |  |  | bytes/saga |" in page
+    assert "](benchmarks.svg)" not in page
 
 
 def test_the_page_has_a_place_for_results() -> None:
