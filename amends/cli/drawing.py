@@ -141,7 +141,7 @@ def _handlers(facts: dict[str, Any]) -> Iterator[tuple[str, str | Text]]:
 
 def _waits_for(wait: dict[str, Any]) -> str:
     doing = _DOING[wait["direction"]].format(step=wait["step"])
-    if not wait["attempts"]:
+    if _is_for_event(wait):
         return f"{wait['for']} (step {wait['step']}): since {_moment(wait['since'])}, {_until(wait)}"
     if wait["for"] == "the limits of its service":
         return f"the limits of its service, to {doing}: since {_moment(wait['since'])}; see `amends limits`"
@@ -153,7 +153,13 @@ def _waits_for(wait: dict[str, Any]) -> str:
         return f"an operator to resume it: what follows from the answer to {doing} is decided then"
     if wait["timer_cancelled"]:
         return f"a person to retry: the next attempt to {doing} was called off ({wait['timer_cancelled']})"
-    return f"the next attempt to {doing}: at {_moment(wait['until'])}, after {wait['attempts']} in vain"
+    after = f"after {wait['attempts']} in vain" if wait["attempts"] else "anew after a rejection"
+    return f"the next attempt to {doing}: at {_moment(wait['until'])}, {after}"
+
+
+def _is_for_event(wait: dict[str, Any]) -> bool:
+    """Nobody was asked for anything."""
+    return "subject" not in wait
 
 
 def _until(wait: dict[str, Any]) -> str:
@@ -164,7 +170,7 @@ def _until(wait: dict[str, Any]) -> str:
 
 
 def _meanwhile(wait: dict[str, Any]) -> str:
-    if not wait["attempts"]:
+    if _is_for_event(wait):
         return "it waits on"
     return "until then nothing is sent" if wait["timer_cancelled"] else "it is tried again, slowly"
 

@@ -17,6 +17,7 @@ from amends.domain.state import SagaState
 from amends.projections.story import standing
 from amends.projections.times import utc
 from tests.domain.driver import Play
+from tests.domain.test_rounds import Renewal
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 COMMON = {"at": NOON, "cause": "m", "by": "worker"}
@@ -67,6 +68,14 @@ def called_off() -> Play:
     return play
 
 
+def to_be_asked_again() -> Play:
+    """The card was declined, and is charged again after a day."""
+    play = Play(Renewal)
+    play.succeed("reserve")
+    play.reject("charge")
+    return play
+
+
 def unlimited() -> Play:
     play = Play()
     play.give(Reschedule("stop", "it is slow today", by="ops", step="reserve"))
@@ -78,6 +87,7 @@ def unlimited() -> Play:
     [
         (asked, "inventory to do reserve (attempt 1): asked {at}, awaited until {due} at the latest"),
         (refused_once, "the next attempt to do reserve: at {due}, after 1 in vain"),
+        (to_be_asked_again, "the next attempt to do charge: at {due}, anew after a rejection"),
         (undone, "inventory to undo reserve (attempt 1): asked {at}, awaited until {due} at the latest"),
         (closed, "shipping to say whether ship happened (attempt 1): asked {at}, awaited until {due}"),
         (
