@@ -8,12 +8,22 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from psycopg import AsyncConnection
 
 from amends import link
-from amends.examples.order_choreographed import OrderChoreographed, delivery, orders, payment, stock
+from amends.examples.order_choreographed import (
+    OrderChoreographed,
+    delivery,
+    orders,
+    payment,
+    services,
+    stock,
+)
 from amends.examples.order_choreographed.books import TABLES, entries, prepare
 from amends.examples.order_choreographed.messages import (
+    InventoryReleased,
     InventoryReserved,
+    InventoryShort,
     OrderCreated,
     PaymentCompleted,
     ShippingFailed,
@@ -76,6 +86,15 @@ async def test_every_way_in_which_an_order_can_go(shop: Company) -> None:
     assert await entries(shop.urls, "short") == undone
     assert await entries(shop.urls, "declined") == undone
     assert await entries(shop.urls, "unreachable") == undone | {"payment": ["refunded"]}
+
+
+async def test_an_order_that_fails_for_two_reasons_is_closed_once(shop: Company) -> None:
+    """It is short, and cancelled before anybody knew: the way back then leads to its end once more."""
+    async with await AsyncConnection.connect(shop.urls["orders"]) as tx:
+        await services.fail(InventoryShort(order_id="o-3"), tx)
+        await services.fail(InventoryReleased(order_id="o-3"), tx)
+        await services.reopen(ShippingFailed(order_id="o-3"), tx)
+    assert (await entries(shop.urls, "o-3"))["orders"] == ["failed"]
 
 
 async def test_a_payment_service_that_crashes_between_its_transaction_and_its_event_is_noticed_and_settled(

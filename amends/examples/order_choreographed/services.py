@@ -82,23 +82,23 @@ async def call_back(event: ShippingFailed, tx: Tx) -> None:
 @orders.reacts_to(ShippingCreated, key="order_id")
 async def finish(event: ShippingCreated, tx: Tx) -> OrderCompleted:
     """Close the order."""
-    await _close(event.order_id, "completed", tx)
+    await tx.execute("INSERT INTO closed_orders (order_id, how) VALUES (%s, 'completed')", (event.order_id,))
     return OrderCompleted(order_id=event.order_id)
 
 
 @orders.reacts_to(InventoryShort, key="order_id")
 @orders.reacts_to(InventoryReleased, key="order_id")
 async def fail(event: InventoryShort | InventoryReleased, tx: Tx) -> OrderFailed:
-    """Close the order; nobody is left who has anything of it."""
-    await _close(event.order_id, "failed", tx)
+    """Close the order; nobody is left who has anything of it. It may have failed for another reason too."""
+    await tx.execute(
+        "INSERT INTO closed_orders (order_id, how) VALUES (%s, 'failed') "
+        "ON CONFLICT (order_id) DO UPDATE SET how = 'failed'",
+        (event.order_id,),
+    )
     return OrderFailed(order_id=event.order_id)
 
 
 @orders.reacts_to(ShippingFailed, key="order_id", undoes=ShippingCreated)
 async def reopen(event: ShippingFailed, tx: Tx) -> None:
     """Take back that it was completed; if it was not, it never will be."""
-    await tx.execute("DELETE FROM closed_orders WHERE order_id = %s", (event.order_id,))
-
-
-async def _close(order_id: str, how: str, tx: Tx) -> None:
-    await tx.execute("INSERT INTO closed_orders (order_id, how) VALUES (%s, %s)", (order_id, how))
+    await tx.execute("DELETE FROM closed_orders WHERE order_id = %s AND how = 'completed'", (event.order_id,))
