@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -136,15 +136,27 @@ class Definition:
 
     pivot: StepDefinition | None = field(init=False)
     """The step after whose success the saga only goes forward."""
-    graph: Graph = field(init=False)
+    _graph: Graph | None = field(init=False, default=None, compare=False)
     _by_name: Mapping[str, StepDefinition] = field(init=False)
 
     def __post_init__(self) -> None:
         pivot = next((step for step in self.steps if step.pivot), None)
-        order = self.order or {step.name: step.after for step in self.steps}
         object.__setattr__(self, "pivot", pivot)
-        object.__setattr__(self, "graph", Graph.of(order, pivot.name if pivot else None))
         object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
+
+    @property
+    def graph(self) -> Graph:
+        """What comes before and after what; made when it is asked for, which a process manager seldom does."""
+        if self._graph is None:
+            order = self.order or {step.name: step.after for step in self.steps}
+            object.__setattr__(self, "_graph", Graph.of(order, self.pivot.name if self.pivot else None))
+        assert self._graph is not None
+        return self._graph
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of all steps."""
+        return self._by_name.keys()
 
     def step(self, name: str) -> StepDefinition:
         """The step of this name."""

@@ -137,7 +137,7 @@ def _compensation_reopened(state: SagaState, event: e.CompensationReopened) -> S
 
 
 def _taken_for_answer(state: SagaState, event: e.EventTakenForAnswer) -> SagaState:
-    return state.but(handlers=state.handlers.but(handled=state.handlers.handled | {event.cause}))
+    return state.but(handlers=state.handlers.but(handled=state.handlers.handled.adding(event.cause)))
 
 
 def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:

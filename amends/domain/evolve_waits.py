@@ -11,7 +11,7 @@ from amends.domain.state import Kept, SagaState, Wait
 
 def _received(state: SagaState, event: e.EventReceived) -> SagaState:
     kept = Kept(event.cause, event.subject, event.event)
-    handlers = state.handlers.but(handled=state.handlers.handled | {event.cause})
+    handlers = state.handlers.but(handled=state.handlers.handled.adding(event.cause))
     return state.but(handlers=handlers, kept=(*state.kept, kept))
 
 

@@ -179,7 +179,7 @@ def _forwards(turn: Turn) -> bool:
     done = {name for name, known in turn.state.steps.items() if known.done}
     if turn.manager is not None:
         done |= {step.name for step in steps if step.tolerated and _refused(turn.state.step(step.name))}
-    if done >= turn.definition.graph.before.keys():
+    if done.issuperset(turn.definition.names):
         if not turn.definition.goes_on:
             turn.record(e.SagaCompleted)
         return False

@@ -17,11 +17,11 @@ def _but(state: SagaState, **changes: Any) -> SagaState:
 
 def _handled(state: SagaState, event: e.EventHandled) -> SagaState:
     known = state.handlers
-    return _but(state, handled=known.handled | {event.cause}, model=known.model | event.changed)
+    return _but(state, handled=known.handled.adding(event.cause), model=known.model | event.changed)
 
 
 def _passed_over(state: SagaState, event: e.EventPassedOver) -> SagaState:
-    return _but(state, handled=state.handlers.handled | {event.cause})
+    return _but(state, handled=state.handlers.handled.adding(event.cause))
 
 
 def _send_requested(state: SagaState, event: e.SendRequested) -> SagaState:

@@ -8,6 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from amends.domain.events import EventPublished, JsonObject, SendRequested
+from amends.domain.seen import Seen
 from amends.domain.value import Value, value
 
 
@@ -18,7 +19,7 @@ class HandlerState(Value):
     model: JsonObject = field(default_factory=dict[str, object])
     sends: tuple[SendRequested, ...] = ()
     timeouts: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
-    handled: frozenset[str] = frozenset()
+    handled: Seen = field(default_factory=Seen)
     keys: frozenset[tuple[str, str]] = frozenset()
     clashes: frozenset[tuple[str, str]] = frozenset()
     published: int = 0
