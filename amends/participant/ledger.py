@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow, scalar_row, tuple_row
 
 from amends.domain.wire import Direction, Outcome
 from amends.infrastructure.letters import plain
-from amends.infrastructure.postgres.arrays import Bodies, Texts
+from amends.infrastructure.postgres.arrays import Bodies, Moments, Names, Texts
 from amends.infrastructure.postgres.attentive import AttentiveConnection
 from amends.infrastructure.postgres.queries import load
 from amends.participant.answers import dead_letter_id
@@ -95,8 +95,8 @@ class PostgresLedger:
             self._sql["claim_keys"],
             {
                 "keys": Texts([claim.request.forward_key for claim in claims]),
-                "actions": Texts([claim.action for claim in claims]),
-                "opened": [claim.request.opened for claim in claims],
+                "actions": Names([claim.action for claim in claims]),
+                "opened": Moments([claim.request.opened for claim in claims]),
                 "horizon": self.horizon,
             },
         )

@@ -13,7 +13,7 @@ from psycopg.rows import scalar_row, tuple_row
 from pydantic_core import to_json
 
 from amends.infrastructure.ports import Outgoing
-from amends.infrastructure.postgres.arrays import Bodies, Texts
+from amends.infrastructure.postgres.arrays import Bodies, Integers, Names, Numbers, Texts
 from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.queries import load
 
@@ -63,7 +63,7 @@ class Outbox:
             self._enqueue,
             {
                 "ids": Texts([message.message_id for message in messages]),
-                "subjects": Texts([message.subject for message in messages]),
+                "subjects": Names([message.subject for message in messages]),
                 "headers": Texts([to_json(message.headers).decode() for message in messages]),
                 "bodies": Bodies([message.body for message in messages]),
             },
@@ -99,8 +99,8 @@ class Outbox:
         await connection.execute(
             self._published,
             {
-                "positions": [each.position for each in messages],
-                "losses": [each.losses for each in messages],
+                "positions": Numbers([each.position for each in messages]),
+                "losses": Integers([each.losses for each in messages]),
             },
         )
 
