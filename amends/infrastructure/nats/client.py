@@ -35,7 +35,7 @@ class Client(NatsClient):
         await super()._process_info(info, initial_connection=initial_connection)
 
     async def take(self, subject: str, taker: Taker) -> Subscription:
-        """As `subscribe`, but each message is given to the taker while it is read. It must not be long."""
+        """As `subscribe`, but each message is given to the taker while it is read; nothing else is read meanwhile."""
         subscription = await self.subscribe(subject)
         self._ps.takers[subscription._id] = taker
         return subscription
