@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
@@ -22,7 +22,7 @@ from amends.infrastructure.postgres.store import PostgresStore
 from amends.infrastructure.settings import Settings
 
 MOST: Final = 1_000_000
-_LEAST_WAITING: Final = 500
+_LEAST_WAITING: Final = 1_000
 _WAITING_SECONDS: Final = 2.0
 _LOOK_EVERY: Final = 0.2
 _STANDSTILL: Final = 60.0
@@ -61,19 +61,16 @@ class Load:
         await self.drained()
         return self._since(began)
 
-    async def saturated(self, warm: float, seconds: float, edge: Callable[[], Awaitable[None]]) -> float:
-        """Have more orders waiting than can be dealt with, for so many seconds after a time to get warm.
+    async def saturated(self, seconds: float) -> float:
+        """Have more orders waiting than can be dealt with, for so many seconds.
 
-        Returns how many came to their end in a second. `edge` is called at the beginning and at the end of what is
-        measured.
+        Returns how many came to their end in a second, from the first one placed to the last one over: orders move in
+        waves, and of a wave that is cut off nobody can say how much of it was done. Raises `StoodStill`.
         """
-        await self._fed(warm)
-        await edge()
-        before, began = await self._over(), self._clock.now()
+        before, began = self.placed, self._clock.now()
         await self._fed(seconds)
-        over, took = await self._over() - before, self._since(began)
-        await edge()
-        return over / took
+        await self.drained()
+        return (self.placed - before) / self._since(began)
 
     async def light(self, rate: int, seconds: float) -> list[float]:
         """Place so many orders a second. Returns how long each took in milliseconds, from when it was due to be placed

@@ -57,9 +57,11 @@ async def measure(
         figures.append(Figure(subject, f"{plan.at_once:,} at once, drained", "s", (took,)))
     if plan.seconds:
         tell(f"as many as it can take, for {plan.seconds:g} seconds")
-        throughput = await load.saturated(plan.warm, plan.seconds, edge)
+        await load.saturated(plan.warm)
+        await edge()
+        throughput = await load.saturated(plan.seconds)
+        await edge()
         figures.append(Figure(subject, "saturated", "sagas/s", (throughput,)))
-        await load.drained()
     return figures
 
 
