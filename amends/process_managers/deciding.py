@@ -194,8 +194,7 @@ class Deciding:
                 self._published += published
                 return sent + await self._isolate(taken, error)
             self._probe("committed")
-            self._report(commit, lost)
-            _count(commit, events, lost)
+            self._report(commit, events, lost)
             self._note(batch, commit)
             sent += [message for saga_id, message in commit.outbox if saga_id not in lost]
             self._remembered.check(remembered, len(lost & remembered.keys()))
@@ -215,7 +214,7 @@ class Deciding:
         if NOBODY in taken.told or not taken.told:
             raise error
         commit = (await self._batch(taken, {}, ())).quarantine(error)
-        self._report(commit, await self._store.commit(commit))
+        self._report(commit, {}, await self._store.commit(commit))
         return []
 
     async def _batch(
@@ -252,7 +251,21 @@ class Deciding:
         if self.is_awaited:
             self._woken(None)
 
-    def _report(self, commit: Commit, lost: Iterable[UUID]) -> None:
+    def _report(
+        self, commit: Commit, events: Mapping[UUID, Sequence[Recorded]], lost: Collection[UUID]
+    ) -> None:
+        """Count and log what a commit brought: these events of its sagas, but for those that were lost."""
+        metrics.count(
+            (
+                (row.saga, recorded.event.type)
+                for row in commit.rows
+                if row.saga_id not in lost
+                for recorded in events[row.saga_id]
+            ),
+            quarantined=len(commit.quarantined.keys() - lost),
+            dead_letters=len(commit.dead),
+            conflicts=len(lost),
+        )
         wake_ups = [row.wake_up for row in commit.rows if row.wake_up is not None]
         if wake_ups:
             self._woken(min(wake_ups))
@@ -270,17 +283,3 @@ class Deciding:
                 item.error,
                 extra={"saga_id": str(item.saga_id)},
             )
-
-
-def _count(commit: Commit, events: Mapping[UUID, Sequence[Recorded]], lost: Collection[UUID]) -> None:
-    metrics.count(
-        (
-            (row.saga, recorded.event.type)
-            for row in commit.rows
-            if row.saga_id not in lost
-            for recorded in events[row.saga_id]
-        ),
-        quarantined=len(commit.quarantined.keys() - lost),
-        dead_letters=len(commit.dead),
-        conflicts=len(lost),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from amends.domain.errors import ActionRefused
 from amends.domain.inputs import Release, Suspend
@@ -30,6 +31,7 @@ class Database:
 @pytest.mark.semantics("quarantine-database")
 async def test_its_saga_is_put_into_quarantine_and_the_rest_of_its_batch_is_saved(system: System) -> None:
     database = Database(system, "o2")
+    before = REGISTRY.get_sample_value("amends_quarantined_total") or 0
     await system.place("o1", "o2", "o3")
     await system.engine(store=Instead(system.store, commit=database.commit))
     await system.settle()
@@ -38,6 +40,7 @@ async def test_its_saga_is_put_into_quarantine_and_the_rest_of_its_batch_is_save
     assert told.error == "CommitRefused: the database refuses to store it: too long"
     assert [await system.status(key) for key in ("o1", "o3")] == ["completed", "completed"]
     assert database.refusals == 2, "once with the others, once alone"
+    assert REGISTRY.get_sample_value("amends_quarantined_total") == before + 1
     await system.nothing_is_left()
 
 
