@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 from amends.domain import events as e
@@ -13,6 +13,8 @@ from amends.domain.evolve_waits import EVOLVE_WAITS
 from amends.domain.handlers.evolve import EVOLVE_HANDLERS, with_timeout
 from amends.domain.state import Attempt, Line, Round, SagaState, Status, StepState
 from amends.domain.wire import FORGOTTEN, Direction, Outcome
+
+T = TypeVar("T")
 
 
 def evolve(state: SagaState | None, event: e.SagaEvent, saga_id: UUID) -> SagaState:
@@ -302,15 +304,18 @@ def _answered(
 
 def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: bool, **changes: Any) -> Line:
     """The line with the outcome added to its attempt and, where it decides, as the answer of its round."""
-    rounds = list(line.rounds)
-    round_ = rounds[event.round - 1]
-    attempts = list(round_.attempts)
-    attempt = attempts[event.attempt - 1]
-    attempts[event.attempt - 1] = attempt.but(outcomes=(*attempt.outcomes, outcome))
-    definite = outcome in (Outcome.SUCCEEDED, Outcome.REJECTED)
+    round_ = line.rounds[event.round - 1]
+    attempt = round_.attempts[event.attempt - 1]
+    told = attempt.but(outcomes=(*attempt.outcomes, outcome))
+    definite = outcome is Outcome.SUCCEEDED or outcome is Outcome.REJECTED
     answer = outcome if decides and definite and round_.answer is None else round_.answer
-    rounds[event.round - 1] = round_.but(attempts=tuple(attempts), answer=answer)
-    return line.but(rounds=tuple(rounds), **changes)
+    answered = round_.but(attempts=_replaced(round_.attempts, event.attempt, told), answer=answer)
+    return line.but(rounds=_replaced(line.rounds, event.round, answered), **changes)
+
+
+def _replaced(items: tuple[T, ...], number: int, item: T) -> tuple[T, ...]:
+    """The items with another as the one of this number, counted from 1."""
+    return (*items[: number - 1], item, *items[number:])
 
 
 def _closed(line: Line, answer: Outcome) -> Line:

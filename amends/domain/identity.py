@@ -15,10 +15,12 @@ _VERSION_5: Final = 0x5 << 76 | 0x2 << 62  # with the variant
 _NO_VERSION: Final = ~(0xF << 76 | 0x3 << 62)
 _UNKNOWN: Final = SafeUUID.unknown
 
+_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+
 
 def saga_id(namespace: str, saga_type: str, key: str, fork: int = 0) -> UUID:
     """The id of the one saga of this type and key; a fork other than 0 names a deliberate second one."""
-    return named(_AMENDS, json.dumps([namespace, saga_type, key, fork], ensure_ascii=False))
+    return named(_AMENDS, _json([namespace, saga_type, key, fork]))
 
 
 def idempotency_key(saga: UUID, step: str, direction: Direction, round_: int) -> UUID:

@@ -313,8 +313,7 @@ class Saga(Generic[S], metaclass=_SagaClass):
     @property
     def start(self) -> S:
         """The event that started this instance."""
-        read = self.definition.start.model_validate_json(to_json(self._state.start))
-        return cast(S, read)
+        return cast(S, self._state.start_as(self.definition.start))
 
     @overload
     def reply(self, step: Step[E], /) -> E: ...

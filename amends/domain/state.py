@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar
 from uuid import UUID
+
+from pydantic_core import to_json
 
 from amends.domain.events import JsonObject
 from amends.domain.handlers.state import HandlerState
+from amends.domain.messages import Event
 from amends.domain.value import Value, value
 from amends.domain.wire import Direction, Outcome
+
+E = TypeVar("E", bound=Event)
 
 
 class Status(StrEnum):
@@ -28,7 +33,7 @@ class Status(StrEnum):
     @property
     def final(self) -> bool:
         """Nothing more is planned."""
-        return self not in (Status.RUNNING, Status.COMPENSATING)
+        return self is not Status.RUNNING and self is not Status.COMPENSATING
 
 
 @value(frozen=True)
@@ -111,8 +116,10 @@ class Line(Value):
     def in_flight(self) -> Attempt | None:
         """The attempt whose answer is awaited."""
         round_ = self.open
-        awaited = round_ and self.retry is None and round_.last.left and not round_.last.outcomes
-        return round_.last if round_ and awaited else None
+        if round_ is None or self.retry is not None:
+            return None
+        last = round_.last
+        return last if last.left and not last.outcomes else None
 
     @property
     def held(self) -> Attempt | None:
@@ -142,9 +149,10 @@ class Line(Value):
     @property
     def due(self) -> datetime | None:
         """When this line must be looked at again, whatever comes."""
+        if self.stopped or self.moved:
+            return None if self.stopped else self.moved
         attempt = self.in_flight
-        due = attempt.expires if attempt else self.retry
-        return None if self.stopped else self.moved or due
+        return attempt.expires if attempt else self.retry
 
 
 @value(frozen=True)
@@ -194,7 +202,7 @@ class StepState(Value):
     @property
     def decided(self) -> bool:
         """No answer can change which way the saga goes from here."""
-        return self.done or bool(self.given_up)
+        return self.succeeded or self.skipped or bool(self.given_up)
 
     @property
     def begun(self) -> bool:
@@ -289,6 +297,19 @@ class SagaState(Value):
     kept: tuple[Kept, ...] = ()
     limited: bool = False  # a command of it was once held
 
+    @cached_property
+    def id_text(self) -> str:
+        """The saga's id as it is written."""
+        return str(self.id)
+
+    def start_as(self, kind: type[E]) -> E:
+        """The start event, which is read once for all states of the saga."""
+        payload, read = self.__dict__.get("_start_read", (None, None))
+        if payload is not self.start or type(read) is not kind:
+            read = kind.model_validate_json(to_json(self.start))
+            self.__dict__["_start_read"] = (self.start, read)
+        return read
+
     def step(self, name: str) -> StepState:
         """What is known of the step, which may be nothing yet."""
         return self.steps.get(name) or _unknown(name)
@@ -313,12 +334,15 @@ class SagaState(Value):
 
     def active(self) -> Iterator[tuple[StepState, Direction, Line]]:
         """The lines on which an answer or a timer is awaited."""
-        for step in self.steps.values():
-            if self.status is Status.RUNNING and step.forward.rounds and not step.decided:
-                direction = Direction.CLOSE if step.close.rounds else Direction.FORWARD
-                yield step, direction, step.line(direction)
-            elif self.status is Status.COMPENSATING and step.compensation.rounds and not step.settled:
-                yield step, Direction.COMPENSATE, step.compensation
+        if self.status is Status.RUNNING:
+            for step in self.steps.values():
+                if step.forward.rounds and not step.decided:
+                    direction = Direction.CLOSE if step.close.rounds else Direction.FORWARD
+                    yield step, direction, step.line(direction)
+        elif self.status is Status.COMPENSATING:
+            for step in self.steps.values():
+                if step.compensation.rounds and not step.settled:
+                    yield step, Direction.COMPENSATE, step.compensation
 
     @property
     def parked(self) -> bool:
@@ -332,10 +356,9 @@ class SagaState(Value):
 
     def waits(self) -> Iterator[tuple[StepState, Wait]]:
         """The steps that wait for an event."""
-        if not self.status.final:
-            for step in self.steps.values():
-                if step.wait is not None and not step.decided:
-                    yield step, step.wait
+        for step in self.steps.values():
+            if step.wait is not None and not (step.decided or self.status.final):
+                yield step, step.wait
 
     def times_out(self, name: str) -> bool:
         """Whether a timeout of this name, and no step, is awaited by a handler."""
@@ -346,15 +369,23 @@ class SagaState(Value):
         """When the saga must be looked at again if nothing comes before; None: never."""
         if self.suspended:
             return None
-        times = [due for _, _, line in self.active() if (due := line.due)]
-        times += [wait.due for _, wait in self.waits() if wait.due]
-        if due := self.deadline_due:
-            times.append(due)
+        times = [line.due for _, _, line in self.active()]
+        times += [wait.due for _, wait in self.waits()]
+        times.append(self.deadline_due)
         if self.status is Status.RUNNING and not self.handlers.completing:
             times += self.handlers.timeouts.values()
-        return min(times, default=None)
+        return _earliest(times)
 
     @property
     def deadline_due(self) -> datetime | None:
         """The deadline, while it is still waited for."""
         return self.deadline if self.status is Status.RUNNING and not self.deadline_passed else None
+
+
+def _earliest(moments: Iterable[datetime | None]) -> datetime | None:
+    """`min`, in a quarter of its time for the two or three that there are."""
+    earliest = None
+    for moment in moments:
+        if moment is not None and (earliest is None or moment < earliest):
+            earliest = moment
+    return earliest

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 __all__ = ["Value", "value"]
 
 _new: Final = object.__new__
-_set: Final = object.__setattr__
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as value
@@ -27,6 +26,7 @@ else:
 class Value:
     """An immutable value that is changed by making another.
 
+    What it keeps beside its fields (a `cached_property`) goes along, so that must not depend on a field that changes.
     Folding histories is what a worker does most, and `dataclasses.replace` visits every field in Python;
     copying the dictionary at once takes a tenth of its time. It is why these values have no slots.
     """
@@ -34,5 +34,5 @@ class Value:
     def but(self, **changes: Any) -> Self:
         """The same value with these fields changed."""
         changed = _new(self.__class__)
-        _set(changed, "__dict__", {**self.__dict__, **changes})
+        changed.__dict__ = self.__dict__ | changes
         return changed

@@ -135,7 +135,7 @@ def _opened(state: SagaState, step: str, round_: Round) -> datetime:
 
 
 def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict[str, str]:
-    saga_id = str(state.id)
+    saga_id = state.id_text
     headers = {
         wire.CE_SPECVERSION: "1.0",
         wire.CE_ID: message_id,

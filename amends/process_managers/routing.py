@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 from uuid import UUID
@@ -49,6 +50,8 @@ _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _CLAIMS: Final = (STEP, DIRECTION, ROUND, ATTEMPT, IDEMPOTENCY_KEY)
 NOBODY: Final = UUID(int=0)
+
+_parsed: Final = lru_cache(maxsize=10_000)(UUID)  # every answer names its saga
 
 
 @value(frozen=True, slots=True)
@@ -212,7 +215,7 @@ def _reply(message: Incoming, saga: str) -> Routed:
         details=refusal.get("details"),
         retry_after=_seconds(refusal.get("retry_after")),
         trace=_trace(message),
-        claims=tuple((name, headers[name]) for name in _CLAIMS if name in headers),
+        claims=tuple([(name, headers[name]) for name in _CLAIMS if name in headers]),
     )
     return Routed(message, reply.message_id, saga, identity, reply)
 
@@ -220,7 +223,7 @@ def _reply(message: Incoming, saga: str) -> Routed:
 def _uuid(headers: Mapping[str, str], name: str) -> UUID:
     came = headers.get(name)
     try:
-        return UUID(came or "")
+        return _parsed(came or "")
     except ValueError:
         got = f"got {came!r}" if came else "it is missing"
         raise Unroutable(f"expected the header {name} to be a UUID, copied from the command; {got}") from None
