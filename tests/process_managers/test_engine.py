@@ -16,6 +16,7 @@ from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
 from amends.infrastructure.broker import MessageTooLarge, NotStored, streams
 from amends.infrastructure.ports import Commit, Due, Incoming, Outgoing
+from amends.process_managers.consumers import ACK_WAIT
 from tests.domain.driver import Order, Placed, Reserve
 from tests.process_managers.system import NAMESPACE, Died, Instead, System, commands
 
@@ -135,12 +136,13 @@ async def test_a_timer_waits_for_events_that_came_before_it_fell_due(system: Sys
     engine = await system.engine()
     await system.place("o1")
     await system.settle()
+    await system.later(seconds=9)
     await system.stop(engine)
     dead_workers = await system.inbox(Order)
     await system.services.answer(system.services.received[0], Outcome.SUCCEEDED)
     assert len(await dead_workers.receive(10, 0)) == 1
     await system.engine(name="two")
-    await system.later(seconds=29)  # the timeout was due after ten seconds
+    await system.later(seconds=ACK_WAIT - 1)  # the timeout was due after ten seconds
     assert await system.told() == ["saga.started", "command.recorded"]
     await system.later(seconds=2)
     assert await system.status() == "completed"
