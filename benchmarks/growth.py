@@ -1,6 +1,6 @@
 """Whether sagas cost more when millions of them are over: throughput beside ten million stored events.
 
-`python benchmarks/growth.py [--events N] [--rounds R] [--orders O] [--folder F] [--results FILE]`: everything on this
+`python -m benchmarks.growth [--events N] [--rounds R] [--orders O] [--folder F] [--results FILE]`: everything on this
 machine, servers of its own. One namespace is empty at first, the other holds N events of orders that are over: a
 thousand were really run, the others are copies of their rows. Then each is given O orders in turns. A gigabyte of disk
 holds 1.6 million events; with --folder they are kept, and made only once.
@@ -24,7 +24,7 @@ from amends.cli.bench.figure import Figure, together
 from amends.cli.bench.load import Load
 from amends.cli.bench.programs import ECHO, WORKER, running
 from amends.infrastructure.embedded import Servers
-from benchmarks.cpu import cpu_seconds
+from benchmarks.meters import cpu_of_family
 from benchmarks.results import Results
 
 EMPTY: Final = "empty"
@@ -88,9 +88,9 @@ class Place:
         return cls(settings.namespace, load, (servers.postgres_pid, worker.pid))
 
     async def measure(self, orders: int) -> list[Figure]:
-        before = [cpu_seconds(pid) for pid in self._pids]
+        before = [cpu_of_family(pid) for pid in self._pids]
         rate = orders / await self._load.at_once(orders)
-        spent = [cpu_seconds(pid) - early for pid, early in zip(self._pids, before, strict=True)]
+        spent = [cpu_of_family(pid) - early for pid, early in zip(self._pids, before, strict=True)]
         postgres, worker = (each / orders * 1e6 for each in spent)
         print(
             f"{self._name:6}{rate:8,.0f} sagas/s, µs of CPU: PostgreSQL {postgres:,.0f}, of the worker {worker:,.0f}"

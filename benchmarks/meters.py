@@ -93,10 +93,10 @@ class Meters:
         assert postgres is not None
         assert nats is not None
         return {
-            **{name: _seconds([program.pid]) for name, program in self._programs.items()},
-            "PostgreSQL": _seconds_with_children(postgres),
-            "NATS": _seconds([nats]),
-            "client": _seconds([os.getpid()]),
+            **{name: cpu_seconds([program.pid]) for name, program in self._programs.items()},
+            "PostgreSQL": cpu_of_family(postgres),
+            "NATS": cpu_seconds([nats]),
+            "client": cpu_seconds([os.getpid()]),
         }
 
     async def _written(self) -> tuple[float, float, float]:
@@ -114,17 +114,18 @@ class Meters:
         return float(sum(each["state"]["messages"] for each in found if each))
 
 
-def _seconds(pids: Iterable[int]) -> float:
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """What these processes have used so far."""
     times = [psutil.Process(pid).cpu_times() for pid in pids]
     return sum(each.user + each.system for each in times)
 
 
-def _seconds_with_children(pid: int) -> float:
-    """Those of children that have ended are counted by their parent."""
+def cpu_of_family(pid: int) -> float:
+    """The same of a process and its children. Those of children that have ended are counted by their parent."""
     parent = psutil.Process(pid)
     own = parent.cpu_times()
     ended: float = own.children_user + own.children_system
-    return own.user + own.system + ended + _seconds(child.pid for child in parent.children())
+    return own.user + own.system + ended + cpu_seconds(child.pid for child in parent.children())
 
 
 async def statements(servers: Servers, load: Load, orders: int, subject: str) -> Figure:

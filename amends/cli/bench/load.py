@@ -111,7 +111,7 @@ class Load:
     async def drained(self) -> None:
         """Returns when all that was placed is over. Raises `StoodStill`."""
         moved, before = self._clock.now(), -1
-        while (over := await self._told()) < self.placed or (over := await self._over()) < self.placed:
+        while (over := await self._told()) < self.placed or await self._is_one_left():
             if over > before:
                 moved, before = self._clock.now(), over
             elif self._since(moved) > _STANDSTILL:
@@ -136,6 +136,10 @@ class Load:
         if numbers:
             self.placed = numbers.stop
             await self._client.start_many(Order, map(order, numbers))
+
+    async def _is_one_left(self) -> bool:
+        """Whether a saga is unfinished, as the store has it: which costs the same however many were ever placed."""
+        return bool(await self.store.outstanding([Order.definition.name], None, 1))
 
     async def _over(self) -> int:
         """How many are over, as the store has it; asking costs more with every order that was ever placed."""

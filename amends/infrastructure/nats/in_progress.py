@@ -17,9 +17,8 @@ class InProgress:
     def __init__(self, spec: ConsumerSpec) -> None:
         self._kept_for = spec.keep
         self._every = spec.ack_wait / _OFTEN
-        self._messages: dict[
-            str, tuple[float, float]
-        ] = {}  # when each arrived, and when the broker was told last
+        # When each arrived, and when the broker was told last.
+        self._messages: dict[str, tuple[float, float]] = {}
 
     def arrived(self, reply: str, now: float) -> None:
         """A message was delivered."""
