@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import product
@@ -108,15 +109,21 @@ BESIDE: Final[Mapping[str, Part]] = {"replay": read_again, "recovery": recovered
 PARTS: Final = {**COMPARED, **BESIDE}
 
 
-async def measure(chosen: argparse.Namespace, results: Results) -> None:
-    """First what is compared with each other, in all rounds, then the rest."""
+async def measure(chosen: argparse.Namespace, results: Results) -> int:
+    """First what is compared with each other, in all rounds, then the rest. Returns how many parts failed."""
+    failed = 0
     for some, number in product((COMPARED, BESIDE), range(1, chosen.runs + 1)):
         parts = [part for part in some if part in (chosen.only or PARTS) and not results.has(part, number)]
         if not parts:
             continue
         async with temporary() as (settings, _):
             for part in parts:
-                await _measure(part, number, settings, chosen, results)
+                try:
+                    await _measure(part, number, settings, chosen, results)
+                except Exception:  # noqa: BLE001 - the others are measured all the same
+                    out.print_exception()
+                    failed += 1
+    return failed
 
 
 async def _measure(
@@ -167,10 +174,12 @@ def main() -> None:
     if not chosen.resume:
         chosen.results.unlink(missing_ok=True)
     results = Results(chosen.results)
-    execute(measure(chosen, results))
+    failed = execute(measure(chosen, results))
     Console().print(figures_table(results.figures()))
     out.print(f"wrote {chosen.results}", highlight=False)
     draw(chosen)
+    if failed:
+        sys.exit(f"{failed} parts failed, and are not among the results; --resume measures them again")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ async def postgres(url: str, sample: Sample, seconds: float) -> list[Figure]:
             found.append(Figure("PostgreSQL alone", f"events inserted, {name}", "rows/s", (rate,)))
             carried = rate * sample.orders / len(sample.events)
             found.append(
-                Figure("PostgreSQL alone", f"these are the events of, {name}", "sagas/s", (carried,))
+                Figure("PostgreSQL alone", f"sagas whose events these are, {name}", "sagas/s", (carried,))
             )
     return found
 
@@ -90,5 +90,10 @@ async def jetstream(url: str, sample: Sample, count: int) -> list[Figure]:
     return [
         Figure("JetStream alone", "published", "messages/s", (published,)),
         Figure("JetStream alone", "received and acknowledged", "messages/s", (pulled,)),
-        Figure("JetStream alone", "these are the messages of, one after the other", "sagas/s", (carried,)),
+        Figure(
+            "JetStream alone",
+            "sagas whose messages these are, one way after the other",
+            "sagas/s",
+            (carried,),
+        ),
     ]
