@@ -170,11 +170,14 @@ def _reopen(turn: Turn, ref: CommandRef) -> None:
 
     A foreign service may have done it after it was compensated, so it is compensated once more.
     """
-    step, definition = turn.state.step(ref.step.name), turn.definition.step(ref.step.name)
-    if ref.direction is not Direction.FORWARD or definition.compensation is None:
+    if ref.direction is not Direction.FORWARD:
         return
+    step = turn.state.step(ref.step.name)
+    if not (step.happened_late or step.compensation.rounds):
+        return
+    definition = turn.definition.step(ref.step.name)
     foreign = definition.forward.foreign is not None
-    if not (step.happened_late or (foreign and step.compensation.rounds)):
+    if definition.compensation is None or not (step.happened_late or foreign):
         return
     reason = f"{step.name}: the service says that it did happen after all"
     if turn.state.status is Status.COMPENSATED:

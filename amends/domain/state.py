@@ -369,10 +369,10 @@ class SagaState(Value):
         """When the saga must be looked at again if nothing comes before; None: never."""
         if self.suspended:
             return None
-        times = [line.due for _, _, line in self.active()]
+        times: list[datetime | None] = [self.deadline_due]
+        times += [line.due for _, _, line in self.active()]
         times += [wait.due for _, wait in self.waits()]
-        times.append(self.deadline_due)
-        if self.status is Status.RUNNING and not self.handlers.completing:
+        if self.handlers.timeouts and self.status is Status.RUNNING and not self.handlers.completing:
             times += self.handlers.timeouts.values()
         return _earliest(times)
 
