@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -26,6 +25,7 @@ from amends.cli.bench.programs import ECHO, WORKER, running
 from amends.infrastructure.embedded import Servers
 from benchmarks.meters import cpu_of_family
 from benchmarks.results import Results
+from benchmarks.servers import temporary
 
 EMPTY: Final = "empty"
 GROWN: Final = "grown"
@@ -122,10 +122,10 @@ async def compare(
     return rates[GROWN] / rates[EMPTY]
 
 
-async def main(folder: Path, events: int, rounds: int, orders: int, results: Results | None) -> None:
-    settings = [Settings(data_dir=folder, namespace=name) for name in (EMPTY, GROWN)]
-    filled = folder / "filled"
-    async with Servers(settings[0]) as servers:
+async def grow(base: Settings, events: int, rounds: int, orders: int, results: Results | None) -> None:
+    settings = [base.model_copy(update={"namespace": name}) for name in (EMPTY, GROWN)]
+    filled = base.data_dir / "filled"
+    async with Servers(base) as servers:
         if not filled.exists():
             for each in settings:
                 await prepare(servers.database_url, each, events)
@@ -136,6 +136,16 @@ async def main(folder: Path, events: int, rounds: int, orders: int, results: Res
     )
 
 
+async def main(given: argparse.Namespace) -> None:
+    results = Results(given.results) if given.results else None
+    async with AsyncExitStack() as stack:
+        if given.folder:
+            base = Settings(data_dir=given.folder)
+        else:
+            base, _ = await stack.enter_async_context(temporary())
+        await grow(base, given.events, given.rounds, given.orders, results)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000_000)
@@ -143,7 +153,4 @@ if __name__ == "__main__":
     parser.add_argument("--orders", type=int, default=5_000)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--results", type=Path)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="amends-growth-") as temporary:
-        kept = Results(given.results) if given.results else None
-        asyncio.run(main(given.folder or Path(temporary), given.events, given.rounds, given.orders, kept))
+    asyncio.run(main(parser.parse_args()))

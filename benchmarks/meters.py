@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -124,8 +125,11 @@ def cpu_of_family(pid: int) -> float:
     """The same of a process and its children. Those of children that have ended are counted by their parent."""
     parent = psutil.Process(pid)
     own = parent.cpu_times()
-    ended: float = own.children_user + own.children_system
-    return own.user + own.system + ended + cpu_seconds(child.pid for child in parent.children())
+    spent: float = own.user + own.system + own.children_user + own.children_system
+    for child in parent.children():
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            spent += cpu_seconds([child.pid])
+    return spent
 
 
 async def statements(servers: Servers, load: Load, orders: int, subject: str) -> Figure:
