@@ -8,7 +8,7 @@ from amends.testing.simulation.campaign import campaign
 from amends.testing.simulation.system import Plan
 
 CAMPAIGNS = (
-    (Plan(seed=0, sagas=15, minutes=3), 600),
+    (Plan(seed=0, sagas=15, minutes=3), 1000),
     (Plan(seed=0, sagas=15, minutes=3, scenarios=("fulfilment",), package="tests.domain.fulfilment"), 150),
     (Plan(seed=0, sagas=15, minutes=3, scenarios=("order-choreographed", "travel-choreographed")), 1000),
     (Plan(seed=0, sagas=10, minutes=3, scenarios=("random",)), 1000),
