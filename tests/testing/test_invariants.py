@@ -260,3 +260,14 @@ def test_a_key_that_is_answered_both_ways(watch: Watch) -> None:
         watch.stored(Outgoing(message_id, "test.evt.inventory.reserved", headers, b"{}"), T0)
     assert command.direction is Direction.FORWARD
     assert numbers(watch.broken) == {"2"}
+
+
+@pytest.mark.semantics("invariant-10")
+def test_a_held_command_is_known_when_it_leaves_though_a_migration_renamed_its_step(watch: Watch) -> None:
+    play = Play()
+    saga, command = play.history[0].originator_id, play.commands[0].model_copy(update={"held": True})
+    given = {"at": play.now, "cause": "m", "by": "w"}
+    watch._note(saga, command)
+    watch._note(saga, e.SagaMigrated(**given, reason="r", definition=2, steps={command.step: "anew"}))
+    watch._note(saga, e.CommandReleased(**given, step="anew", expires=command.expires))
+    assert watch._commands[str(command.command_id)] == (saga, command)

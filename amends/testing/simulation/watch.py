@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from amends.domain import events as e
@@ -28,6 +28,9 @@ from amends.testing.invariants import Deed, Fact, of_effects
 from amends.testing.programs import FOREIGN
 from amends.testing.simulation.chains import ChainWatch
 from amends.testing.simulation.record import Record
+
+_Place: TypeAlias = tuple[UUID, str, Direction, int, int]
+"""A saga, a step, a direction, a round and an attempt."""
 
 
 class Watch:
@@ -54,7 +57,7 @@ class Watch:
         self.events: Counter[str] = Counter()
         """How many events of each type were recorded."""
         self._commands: dict[str, tuple[UUID, e.CommandRecorded]] = {}
-        self._held: dict[tuple[UUID, str, Direction, int, int], e.CommandRecorded] = {}
+        self._held: dict[_Place, e.CommandRecorded] = {}
         self._actions: dict[str, str] = {}
         self._answers: dict[str, str] = {}
         self._published: set[str] = set()
@@ -102,6 +105,9 @@ class Watch:
                 self._actions[str(event.key)] = event.subject
         elif isinstance(event, e.EventPublished):
             self._published.add(str(event.message_id))
+        elif isinstance(event, e.SagaMigrated):
+            renamed = {_renamed(place, saga_id, event): held for place, held in self._held.items()}
+            self._held = renamed
 
     def _note_timeouts(self, record: Record, events: Sequence[Any]) -> None:
         """Whether an answer is passed over that came before the attempt's time was over."""
@@ -263,5 +269,11 @@ class Watch:
                 yield f"4: compensated, and {step.name} is still done abroad"
 
 
-def _place(saga_id: UUID, event: e.OfCommand) -> tuple[UUID, str, Direction, int, int]:
+def _place(saga_id: UUID, event: e.OfCommand) -> _Place:
     return saga_id, event.step, event.direction, event.round, event.attempt
+
+
+def _renamed(place: _Place, saga_id: UUID, event: e.SagaMigrated) -> _Place:
+    """Where the command stands after the migration of this saga."""
+    owner, step, direction, round_, attempt = place
+    return place if owner != saga_id else (owner, event.steps.get(step, step), direction, round_, attempt)
