@@ -69,6 +69,7 @@ class People:
         self._count = 0
         self._promised: dict[tuple[UUID, _Act], timedelta] = {}
         self._asked: set[tuple[UUID, str]] = set()
+        self._stuck: set[UUID] = set()  # sagas that cannot be resumed after what somebody did meanwhile
 
     def meddle(self) -> None:
         """Somebody does something to some saga."""
@@ -117,7 +118,7 @@ class People:
         for saga_id in self._unfinished():
             record = self.record(saga_id)
             if record.ledger.suspended:
-                self._promised.setdefault((saga_id, _resume), later)
+                self._promised.setdefault((saga_id, _abandon if saga_id in self._stuck else _resume), later)
             elif record.stopped:
                 self._promised.setdefault((saga_id, _see_to_it), later)
         for saga_id in self._watch.records:
@@ -132,8 +133,10 @@ class People:
             store, publisher = self._stepper.ports(process)
             try:
                 await act(store, publisher, self.registry, self._stepper.namespace, saga_id, action)
-            except ActionRefused:
+            except ActionRefused as refused:
                 self._chance.count("refused")
+                if self._chance.calm and isinstance(action, Resume) and "definition failed" in str(refused):
+                    self._stuck.add(saga_id)
 
         self._stepper.start(action.message_id, main)
 
@@ -179,6 +182,10 @@ class People:
 
 def _resume(people: People, saga_id: UUID) -> Action:
     return Resume(people.name(), _WHY)
+
+
+def _abandon(people: People, saga_id: UUID) -> Action:
+    return Abandon(people.name(), _WHY)
 
 
 def _release(people: People, saga_id: UUID) -> Action:
@@ -242,7 +249,7 @@ _ACTIONS: Final[tuple[_Act, ...]] = (
     lambda people, saga_id: Retry(people.name(), _WHY),
     lambda people, saga_id: Retry(people.name(), _WHY, people.step(saga_id)),
     lambda people, saga_id: Skip(people.name(), _WHY, step=people.step(saga_id)),
-    lambda people, saga_id: Abandon(people.name(), _WHY),
+    _abandon,
     _reschedule,
     _reschedule,
     _settle,
@@ -256,7 +263,7 @@ _TO_CHAINS: Final[tuple[_Act, ...]] = (
     lambda people, saga_id: Skip(people.name(), _WHY, step=people.step(saga_id)),
     lambda people, saga_id: Skip(people.name(), _WHY, step=people.step(saga_id)),
     lambda people, saga_id: Skip(people.name(), _WHY, step=people.step(saga_id)),
-    lambda people, saga_id: Abandon(people.name(), _WHY),
+    _abandon,
     _reschedule,
 )
 """What there is to do to choreographies, whose services nobody asks for anything."""
