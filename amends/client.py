@@ -198,7 +198,7 @@ class Client(Operating):
             wire.CE_ID: str(identity),
             wire.CE_SOURCE: f"/amends/{self._namespace}/client",
             wire.CE_TYPE: subject,
-            wire.CE_TIME: SystemClock().now().isoformat().replace("+00:00", "Z"),
+            wire.CE_TIME: wire.timestamp(SystemClock().now()),
         }
         place = wire.event_subject(self._namespace, subject)
         return Outgoing(str(identity), place, headers, body.encode())

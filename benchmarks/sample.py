@@ -27,14 +27,6 @@ class Sample:
     events: list[tuple[UUID, int, str, bytes]]
     messages: list[tuple[str, bytes]]
 
-    @property
-    def event_bytes(self) -> int:
-        return sum(len(state) for *_, state in self.events) // len(self.events)
-
-    @property
-    def message_bytes(self) -> int:
-        return sum(len(block) + len(body) for block, body in self.messages) // len(self.messages)
-
 
 async def sample(settings: Settings) -> Sample:
     """Run a hundred orders with the echo service, and take what they wrote."""

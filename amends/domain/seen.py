@@ -12,9 +12,8 @@ class Seen(Set[str]):
     """
 
     def __init__(self, ids: dict[str, int] | None = None, size: int = 0) -> None:
-        self._ids: dict[str, int] = (
-            {} if ids is None else ids
-        )  # with their places: those from `size` on are later ones
+        # With their places: those from `size` on are later ones.
+        self._ids: dict[str, int] = {} if ids is None else ids
         self._size = size
 
     def __contains__(self, item: object) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 CE_SPECVERSION: Final = "ce-specversion"
@@ -60,6 +62,12 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+
+
+@lru_cache(maxsize=1024)  # what is decided together has one time
+def timestamp(at: datetime) -> str:
+    """The time as a header carries it: RFC 3339, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def stream(namespace: str, what: str) -> str:

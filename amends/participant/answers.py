@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -80,7 +79,7 @@ class Writer:
             wire.CE_ID: identity,
             wire.CE_SOURCE: f"/amends/{self.namespace}/{self.name}",
             wire.CE_TYPE: kind,
-            wire.CE_TIME: _written(now),
+            wire.CE_TIME: wire.timestamp(now),
         }
 
     def check(self, answer: Answer) -> None:
@@ -95,11 +94,6 @@ class Writer:
     def dead_letter(self, message: Incoming, reason: str) -> Outgoing:
         """The message on `ns.dead.<participant>`: the original, with the reason and where it came from."""
         return dead_letter(self.namespace, self.name, message, dead_letter_id(message), reason, self.limit)
-
-
-@lru_cache(maxsize=16)  # all that a batch tells has one time
-def _written(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def dead_letter_id(message: Incoming) -> str:

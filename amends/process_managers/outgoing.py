@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Final, cast
 
 from pydantic_core import to_json
@@ -82,11 +81,11 @@ def command(
     headers[wire.ROUND] = str(round_.number)
     headers[wire.ATTEMPT] = str(attempt.number)
     headers[wire.IDEMPOTENCY_KEY] = str(round_.key)
-    headers[wire.KEY_OPENED] = _time(_opened(state, step, round_))
+    headers[wire.KEY_OPENED] = wire.timestamp(_opened(state, step, round_))
     if round_.forward_key is not None:
         headers[wire.FORWARD_KEY] = str(round_.forward_key)
     if direction is Direction.FORWARD:
-        headers[wire.EXPIRES] = _time(attempt.expires)
+        headers[wire.EXPIRES] = wire.timestamp(attempt.expires)
     return Outgoing(
         message_id=message_id,
         subject=wire.command_subject(state.namespace, round_.subject),
@@ -141,7 +140,7 @@ def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict
         wire.CE_ID: message_id,
         wire.CE_SOURCE: f"/amends/{state.namespace}/{state.saga}",
         wire.CE_TYPE: kind,
-        wire.CE_TIME: _time(at),
+        wire.CE_TIME: wire.timestamp(at),
         wire.CE_SUBJECT: saga_id,
         wire.SAGA_ID: saga_id,
         wire.SAGA: f"{state.saga}@{state.definition}",
@@ -151,8 +150,3 @@ def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict
     if state.trace:
         headers[wire.TRACEPARENT] = state.trace
     return headers
-
-
-@lru_cache(maxsize=1024)
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -141,11 +141,6 @@ class Load:
         """Whether a saga is unfinished, as the store has it: which costs the same however many were ever placed."""
         return bool(await self.store.outstanding([Order.definition.name], None, 1))
 
-    async def _over(self) -> int:
-        """How many are over, as the store has it; asking costs more with every order that was ever placed."""
-        counts = await self.store.counts()
-        return sum(number for (_, status), number in counts.items() if status in FINAL)
-
     async def _told(self) -> int:
         """How many messages there are that a saga is over, which costs the broker nothing to tell."""
         ns = self._broker.namespace
