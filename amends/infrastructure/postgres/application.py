@@ -10,6 +10,7 @@ from uuid import UUID
 from eventsourcing.application import Application, Repository
 from eventsourcing.persistence import EventStore, InfrastructureFactory, Mapper
 from eventsourcing.utils import Environment, EnvType
+from psycopg import AsyncConnection
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.errors import UnreadableEvent
@@ -125,4 +126,11 @@ class SagaApplication(Application[UUID]):
     def commit(self, batch: Batch) -> frozenset[UUID]:
         """One save for the whole batch; returns the sagas that were left out."""
         self.save(batch, batch=batch)
+        return batch.conflicts
+
+    async def commit_alone(self, batch: Batch, connection: AsyncConnection) -> frozenset[UUID]:
+        """The same of a batch that is not unusual, on this connection; it alone does not block."""
+        assert isinstance(self.recorder, SagaRecorder)
+        events = [self.mapper.to_stored_event(event) for event in batch.collect_events()]
+        await batch.save_alone(connection, self.datastore.schema, self.recorder.channel_name, events)
         return batch.conflicts

@@ -45,9 +45,13 @@ class AttentiveConnection(AsyncConnection[TupleRow]):
             state = self._look(gen)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        returned = await super().wait(_resumed(gen, state), interval)
+        returned = await self.at_leisure(_resumed(gen, state), interval)
         self._since = monotonic()
         return returned
+
+    async def at_leisure(self, gen: PQGen[T], interval: float) -> T:
+        """The rest of `gen`, by the event loop."""
+        return await super().wait(gen, interval)
 
     def _look(self, gen: PQGen[Any]) -> Wait:
         """What `gen` waits for, where that does not come in a moment. Raises `StopIteration` when it is done."""

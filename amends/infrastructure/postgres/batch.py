@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection
 from psycopg.rows import dict_row, scalar_row
 from pydantic_core import to_json
 
@@ -71,7 +72,7 @@ class Batch:
         Raises KeysTaken.
         """
         commit = self.commit
-        if not _is_unusual(commit):
+        if not self.is_unusual:
             self._save(connection, schema, channel, events)
             return
         # Not in a pipeline, in which psycopg waits for ever once more is sent than fits into the socket's buffer.
@@ -84,21 +85,42 @@ class Batch:
             for query, columns in self._others():
                 connection.execute(load(QUERIES, query, schema), columns, prepare=True, binary=True)
 
+    async def save_alone(
+        self, connection: AsyncConnection, schema: str, channel: str, events: Sequence[StoredEvent]
+    ) -> None:
+        """All of what is not unusual, on a connection that does not block."""
+        cursor = connection.cursor(row_factory=scalar_row, binary=True)
+        arguments = self._arguments(schema, channel, events)
+        await cursor.execute(load(QUERIES, "save_batch", schema), arguments, prepare=True)
+        self.conflicts = frozenset(await cursor.fetchall())
+
+    @cached_property
+    def is_unusual(self) -> bool:
+        """Whether it takes more than one statement."""
+        commit = self.commit
+        seldom = (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed)
+        limits = (commit.limited, commit.slots)
+        return any((*seldom, *limits, commit.quarantined, commit.ahead, commit.released))
+
     def _save(
         self, connection: Connection[Any], schema: str, channel: str, events: Sequence[StoredEvent]
     ) -> None:
+        cursor = connection.cursor(row_factory=scalar_row, binary=True)
+        arguments = self._arguments(schema, channel, events)
+        cursor.execute(load(QUERIES, "save_batch", schema), arguments, prepare=True)
+        # Rows show conflicts; what belongs to those sagas was left out.
+        self.conflicts = frozenset(cursor.fetchall())
+
+    def _arguments(self, schema: str, channel: str, events: Sequence[StoredEvent]) -> dict[str, object]:
         commit = self.commit
-        columns: Arrays = {
+        return {
             **_rows(commit.rows),
             **_outbox(commit.outbox),
             **events_columns(events),
             "published": Texts([storable(each) for each in commit.published]),
+            "schema": schema,
+            "channel": channel,
         }
-        cursor = connection.cursor(row_factory=scalar_row, binary=True)
-        names = {"schema": schema, "channel": channel}
-        cursor.execute(load(QUERIES, "save_batch", schema), columns | names, prepare=True)
-        # Rows show conflicts; what belongs to those sagas was left out.
-        self.conflicts = frozenset(cursor.fetchall())
 
     def _learn(self, connection: Connection[Any], schema: str) -> None:
         keys = [(saga, key) for saga, key in self.commit.keys if saga not in self.conflicts]
@@ -135,12 +157,6 @@ class Batch:
             yield "quarantine", _quarantined(commit)
         if commit.ahead:
             yield "mark_ahead", {"ids": list(commit.ahead), "topics": list(commit.ahead.values())}
-
-
-def _is_unusual(commit: Commit) -> bool:
-    seldom = (commit.keys, commit.dead, commit.handled, commit.held, commit.unclaimed)
-    limits = (commit.limited, commit.slots)
-    return any((*seldom, *limits, commit.quarantined, commit.ahead, commit.released))
 
 
 def _rows(rows: Sequence[SagaRow]) -> Arrays:

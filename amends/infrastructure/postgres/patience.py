@@ -57,18 +57,22 @@ class Patience:
         self._threads.shutdown()
 
     async def _attempt(self, work: Callable[[], T]) -> T:
-        attempt = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        try:
-            return await asyncio.shield(attempt)
-        except asyncio.CancelledError:
-            while not attempt.done():
-                try:
-                    await asyncio.wait([attempt])
-                except asyncio.CancelledError:
-                    continue  # asked again; the answer is the same
-            if error := attempt.exception():
-                _LOG.warning("an operation failed while it was cancelled", error=str(error).strip())
-            raise
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self._threads, work))
+
+
+async def to_its_end(attempt: asyncio.Future[T]) -> T:
+    """What the attempt returns. It is waited for even by who is cancelled, so that nothing goes on in the dark."""
+    try:
+        return await asyncio.shield(attempt)
+    except asyncio.CancelledError:
+        while not attempt.done():
+            try:
+                await asyncio.wait([attempt])
+            except asyncio.CancelledError:
+                continue  # asked again; the answer is the same
+        if error := attempt.exception():
+            _LOG.warning("an operation failed while it was cancelled", error=str(error).strip())
+        raise
 
 
 def may_pass(error: BaseException) -> bool:

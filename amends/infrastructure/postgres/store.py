@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
-from eventsourcing.persistence import DatabaseError, IntegrityError
+from eventsourcing.persistence import DatabaseError
 from psycopg.errors import UniqueViolation
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
@@ -38,6 +38,7 @@ from amends.infrastructure.ports import (
 from amends.infrastructure.postgres.application import SagaApplication
 from amends.infrastructure.postgres.batch import QUERIES, Batch, as_stored, columns_of
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
+from amends.infrastructure.postgres.direct import Direct
 from amends.infrastructure.postgres.jobs import PostgresJobs
 from amends.infrastructure.postgres.limits import PostgresLimits
 from amends.infrastructure.postgres.link import Link
@@ -72,15 +73,18 @@ class PostgresStore:
     """
 
     def __init__(
-        self, application: SagaApplication, patience: Patience, schema: str, marks: MarkStore, link: Link
+        self, application: SagaApplication, patience: Patience, direct: Direct, marks: MarkStore, link: Link
     ) -> None:
+        schema = application.datastore.schema
         self.application = application
         self.marks = marks
         self.workers = PostgresWorkers(link, schema)
         self.jobs = PostgresJobs(link, schema)
         self.limits = PostgresLimits(application.datastore, patience, schema)
         self._patience = patience
+        self._direct = direct
         self._schema = schema
+        self._committing = 0
 
     @classmethod
     @asynccontextmanager
@@ -95,7 +99,8 @@ class PostgresStore:
             stack.callback(patience.close)
             application = SagaApplication(SagaDatastore(conninfo, namespace, _CONNECTIONS))
             stack.callback(application.close)
-            yield cls(application, patience, namespace, PostgresMarks(link, namespace), link)
+            direct = await stack.enter_async_context(Direct.open(conninfo, application))
+            yield cls(application, patience, direct, PostgresMarks(link, namespace), link)
 
     async def load(self, saga_ids: Collection[UUID], *, in_quarantine: bool = False) -> Loaded:
         """These sagas: their histories in one query, and the clock with those in quarantine in another."""
@@ -106,18 +111,26 @@ class PostgresStore:
 
         Raises OutOfStep where a saga's row and its history do not have the same version; KeysTaken, CommitRefused.
         """
+        batch = Batch(commit)
+        alone = not self._committing
+        self._committing += 1
         try:
-            return await self._patience.run(self.application.commit, Batch(commit))
-        except DatabaseError as error:
-            if _is_refusal(error.__cause__):
-                raise CommitRefused(f"the database refuses to store it: {error.__cause__}") from error
-            if not isinstance(error, IntegrityError):
+            if alone and self._direct.suits(batch):
+                return await self._direct.commit(batch)
+            return await self._patience.run(self.application.commit, batch)
+        except (DatabaseError, psycopg.Error) as error:
+            cause = error if isinstance(error, psycopg.Error) else error.__cause__
+            if _is_refusal(cause):
+                raise CommitRefused(f"the database refuses to store it: {cause}") from error
+            if not isinstance(cause, psycopg.IntegrityError):
                 raise
             raise OutOfStep(
                 f"schema {self._schema!r}: expected the tables `sagas` and `events` to agree on the version "
                 f"of each saga; {error}. Nothing of this batch was saved. One of the tables was changed by "
                 "hand, or restored without the other: restore both from one backup"
             ) from error
+        finally:
+            self._committing -= 1
 
     async def take_due(
         self, definitions: Collection[tuple[str, int]], until: datetime | None, limit: int, lease: timedelta

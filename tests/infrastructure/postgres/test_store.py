@@ -115,6 +115,7 @@ async def test_statements_do_not_grow_with_the_batch(
     assert one == [4, 2, 2, 1, 2]
     ordinary = batch(*((started(f"p{each}"), 0) for each in range(10)))
     assert await count(lambda: store.commit(ordinary)) == 1
+    assert await count(lambda: store.commit(new(started("alone")))) == 0, "not worth a thread"
 
 
 async def test_a_commit_may_be_larger_than_what_a_socket_buffers(store: PostgresStore) -> None:
@@ -238,10 +239,20 @@ async def test_a_change_by_hand_breaks_the_chain(store: PostgresStore, admin: Ad
 # Broken connections
 
 
-async def test_a_backend_killed_in_the_middle_of_a_commit(store: PostgresStore, admin: Admin) -> None:
-    saga = started()
+@pytest.fixture(params=[1, 10], ids=["few", "many"])
+def sagas(request: pytest.FixtureRequest) -> list[SagaAggregate]:
+    """New sagas: few are committed on the event loop, many in a thread."""
+    return [started(f"o{each}") for each in range(request.param)]
+
+
+async def test_a_backend_killed_in_the_middle_of_a_commit(
+    store: PostgresStore, admin: Admin, sagas: list[SagaAggregate]
+) -> None:
+    saga = sagas[0]
     await admin.execute(_LOCK)
-    commit = asyncio.create_task(store.commit(batch((saga, 0), outbox=[(saga.id, outgoing())])))
+    commit = asyncio.create_task(
+        store.commit(batch(*((each, 0) for each in sagas), outbox=[(saga.id, outgoing())]))
+    )
     killed = await waiting_backend(admin)
     await admin.execute("SELECT pg_terminate_backend(%s)", [killed])
     while await waiting_backend(admin) == killed:
@@ -252,10 +263,12 @@ async def test_a_backend_killed_in_the_middle_of_a_commit(store: PostgresStore, 
     assert len(await store.unpublished(10, timedelta(0))) == 1
 
 
-async def test_a_commit_that_is_cancelled_is_tried_again(store: PostgresStore, admin: Admin) -> None:
-    saga = started()
+async def test_a_commit_that_is_cancelled_is_tried_again(
+    store: PostgresStore, admin: Admin, sagas: list[SagaAggregate]
+) -> None:
+    saga = sagas[0]
     await admin.execute(_LOCK)
-    commit = asyncio.create_task(store.commit(new(saga)))
+    commit = asyncio.create_task(store.commit(new(*sagas)))
     for _ in range(2):
         await admin.execute("SELECT pg_cancel_backend(%s)", [await waiting_backend(admin)])
     await admin.execute(_UNLOCK)
@@ -264,10 +277,10 @@ async def test_a_commit_that_is_cancelled_is_tried_again(store: PostgresStore, a
 
 
 async def test_a_server_that_takes_no_writes_is_left_for_one_that_does(
-    store: PostgresStore, admin: Admin
+    store: PostgresStore, admin: Admin, sagas: list[SagaAggregate]
 ) -> None:
     """A connection made before a failover stays read-only for ever; a new one leads to the new server."""
-    saga = started()
+    saga = sagas[0]
     read_only = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
     database = sql.Identifier(admin.info.dbname)
     await admin.execute(read_only.format(database, sql.Literal("on")))
@@ -275,7 +288,7 @@ async def test_a_server_that_takes_no_writes_is_left_for_one_that_does(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    commit = asyncio.create_task(store.commit(new(saga)))
+    commit = asyncio.create_task(store.commit(new(*sagas)))
     done, _ = await asyncio.wait([commit], timeout=1.0)
     assert not done
     await admin.execute(read_only.format(database, sql.Literal("off")))
@@ -284,11 +297,15 @@ async def test_a_server_that_takes_no_writes_is_left_for_one_that_does(
     assert len(await store.history(saga.id)) == 1
 
 
-async def test_a_commit_whose_answer_is_lost_doubles_nothing(opened: Opener, wire: Wire) -> None:
+async def test_a_commit_whose_answer_is_lost_doubles_nothing(
+    opened: Opener, wire: Wire, sagas: list[SagaAggregate]
+) -> None:
     store = await opened(wire.url)
-    saga = started()
+    saga = sagas[0]
     wire.cut_at = saga.id.bytes
-    assert await store.commit(batch((saga, 0), outbox=[(saga.id, outgoing())])) == {saga.id}
+    assert await store.commit(batch(*((each, 0) for each in sagas), outbox=[(saga.id, outgoing())])) == {
+        each.id for each in sagas
+    }
     assert wire.cuts == 1
     again = (await store.load([saga.id])).aggregates[saga.id]
     assert again.version == 1, "our own first commit"
@@ -297,11 +314,13 @@ async def test_a_commit_whose_answer_is_lost_doubles_nothing(opened: Opener, wir
     assert await store.commit(batch((again, 1))) == frozenset()
 
 
-async def test_operations_wait_for_the_database_to_come_back(opened: Opener, wire: Wire) -> None:
+async def test_operations_wait_for_the_database_to_come_back(
+    opened: Opener, wire: Wire, sagas: list[SagaAggregate]
+) -> None:
     store = await opened(wire.url)
-    saga = started()
+    saga = sagas[0]
     await wire.cut()
-    commit = asyncio.create_task(store.commit(new(saga)))
+    commit = asyncio.create_task(store.commit(new(*sagas)))
     load = asyncio.create_task(store.load([saga.id]))
     done, _ = await asyncio.wait([commit, load], timeout=1.5)
     assert not done
@@ -312,10 +331,12 @@ async def test_operations_wait_for_the_database_to_come_back(opened: Opener, wir
     assert len(await store.history(saga.id)) == 1
 
 
-async def test_waiting_for_the_database_can_be_cancelled(opened: Opener, wire: Wire) -> None:
+async def test_waiting_for_the_database_can_be_cancelled(
+    opened: Opener, wire: Wire, sagas: list[SagaAggregate]
+) -> None:
     store = await opened(wire.url)
     await wire.cut()
-    commit = asyncio.create_task(store.commit(new(started())))
+    commit = asyncio.create_task(store.commit(new(*sagas)))
     await asyncio.wait([commit], timeout=0.5)
     commit.cancel()
     async with asyncio.timeout(10):
@@ -324,10 +345,12 @@ async def test_waiting_for_the_database_can_be_cancelled(opened: Opener, wire: W
     await wire.connect()
 
 
-async def test_cancelling_awaits_the_commit_in_flight(store: PostgresStore, admin: Admin) -> None:
-    saga = started()
+async def test_cancelling_awaits_the_commit_in_flight(
+    store: PostgresStore, admin: Admin, sagas: list[SagaAggregate]
+) -> None:
+    saga = sagas[0]
     await admin.execute(_LOCK)
-    commit = asyncio.create_task(store.commit(new(saga)))
+    commit = asyncio.create_task(store.commit(new(*sagas)))
     await waiting_backend(admin)
     for _ in range(2):
         commit.cancel()
