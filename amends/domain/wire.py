@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
+from uuid import UUID
+
+from pydantic_core import to_json
 
 CE_SPECVERSION: Final = "ce-specversion"
 CE_ID: Final = "ce-id"
@@ -68,6 +71,11 @@ class Outcome(StrEnum):
 def timestamp(at: datetime) -> str:
     """The time as a header carries it: RFC 3339, in UTC."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def identifier(id_: UUID) -> str:
+    """The id as a header carries it."""
+    return to_json(id_)[1:-1].decode()  # half of what `str` costs, and a saga's messages carry a dozen
 
 
 def stream(namespace: str, what: str) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 from amends.domain import wire
 from amends.domain.value import value
 from amends.infrastructure.broker import MessageTooLarge, NotStored, Unsendable
+from amends.infrastructure.headers import Headers, plain
 from amends.infrastructure.ports import Outgoing
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -34,13 +35,16 @@ def encode(messages: Sequence[Outgoing]) -> list[Encoded]:
     encoded: list[Encoded] = []
     bad: list[NotStored] = []
     for message in messages:
-        headers = {**message.headers, wire.NATS_MSG_ID: message.deduplication_id or message.message_id}
-        if not _is_plain(message.subject, headers) and (reason := _why_not(message.subject, headers)):
-            bad.append(NotStored(message, reason))
+        identity = message.deduplication_id or message.message_id
+        if type(message.headers) is Headers:
+            block = b"NATS/1.0\r\n%bNats-Msg-Id: %b\r\n\r\n" % (message.headers.lines, identity.encode())
         else:
-            lines = "\r\n".join(map(": ".join, headers.items()))
-            block = f"NATS/1.0\r\n{lines}\r\n\r\n".encode()
-            encoded.append(Encoded(message, block, len(block) + len(message.body)))
+            headers = {**message.headers, wire.NATS_MSG_ID: identity}
+            if not _is_plain(message.subject, headers) and (reason := _why_not(message.subject, headers)):
+                bad.append(NotStored(message, reason))
+                continue
+            block = b"NATS/1.0\r\n%b\r\n" % plain(headers).lines
+        encoded.append(Encoded(message, block, len(block) + len(message.body)))
     if bad:
         raise Unsendable(bad)
     return encoded

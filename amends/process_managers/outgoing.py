@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, cast
 
 from pydantic_core import to_json
@@ -13,6 +14,7 @@ from amends.domain import wire
 from amends.domain.history import Recorded
 from amends.domain.state import Attempt, Round, SagaState
 from amends.domain.wire import Direction
+from amends.infrastructure.headers import Headers, template
 from amends.infrastructure.letters import header
 from amends.infrastructure.ports import Outgoing
 
@@ -35,6 +37,23 @@ MILESTONES: Final[dict[type[e.SagaEvent], str]] = {
 """The events that are told on `ns.saga.<type>.<milestone>`."""
 
 _COMMANDS: Final = frozenset({e.CommandRecorded, e.CommandReleased})
+
+_TOLD: Final = {
+    kind: tuple(name for name in ("step", "reason") if name in kind.model_fields) for kind in MILESTONES
+}
+"""What a milestone's message tells of its event."""
+
+_SAGA: Final = template(
+    wire.CE_SPECVERSION, wire.CE_SOURCE, wire.CE_SUBJECT, wire.SAGA_ID, wire.SAGA, wire.KEY
+)
+_TRACE: Final = template(wire.TRACEPARENT)
+_MESSAGE: Final = template(wire.CE_ID, wire.CE_TYPE, wire.CE_TIME)
+_COMMAND: Final = template(
+    wire.STEP, wire.DIRECTION, wire.ROUND, wire.ATTEMPT, wire.IDEMPOTENCY_KEY, wire.KEY_OPENED
+)
+_FORWARD_KEY: Final = template(wire.FORWARD_KEY)
+_EXPIRES: Final = template(wire.EXPIRES)
+_VERSION: Final = template(wire.VERSION)
 
 
 def messages(state: SagaState, recorded: Sequence[Recorded]) -> Iterator[Outgoing]:
@@ -74,18 +93,23 @@ def command(
     state: SagaState, step: str, direction: Direction, round_: Round, attempt: Attempt, suffix: str = ""
 ) -> Outgoing:
     """The message that carries this attempt."""
-    message_id = str(attempt.command_id)
-    headers = _headers(state, message_id, round_.subject, attempt.sent)
-    headers[wire.STEP] = step
-    headers[wire.DIRECTION] = str(direction)
-    headers[wire.ROUND] = str(round_.number)
-    headers[wire.ATTEMPT] = str(attempt.number)
-    headers[wire.IDEMPOTENCY_KEY] = str(round_.key)
-    headers[wire.KEY_OPENED] = wire.timestamp(_opened(state, step, round_))
+    message_id = wire.identifier(attempt.command_id)
+    plain_step = header(step)
+    lines = _lines(state, message_id, round_.subject, attempt.sent) + _COMMAND % (
+        plain_step,
+        direction,
+        round_.number,
+        attempt.number,
+        wire.identifier(round_.key),
+        wire.timestamp(_opened(state, step, round_)),
+    )
     if round_.forward_key is not None:
-        headers[wire.FORWARD_KEY] = str(round_.forward_key)
+        lines += _FORWARD_KEY % wire.identifier(round_.forward_key)
     if direction is Direction.FORWARD:
-        headers[wire.EXPIRES] = wire.timestamp(attempt.expires)
+        lines += _EXPIRES % wire.timestamp(attempt.expires)
+    headers: Mapping[str, str] = Headers(lines.encode())
+    if step != plain_step:
+        headers = {**headers, wire.STEP: step}  # whether it can travel is seen where it is to
     return Outgoing(
         message_id=message_id,
         subject=wire.command_subject(state.namespace, round_.subject),
@@ -97,11 +121,11 @@ def command(
 
 def published(state: SagaState, event: e.EventPublished, suffix: str = "") -> Outgoing:
     """The message that carries an event which the saga published; `suffix` as in `outstanding`."""
-    message_id = str(event.message_id)
+    message_id = wire.identifier(event.message_id)
     return Outgoing(
         message_id=message_id,
         subject=wire.event_subject(state.namespace, event.subject),
-        headers=_headers(state, message_id, event.subject, event.at),
+        headers=Headers(_lines(state, message_id, event.subject, event.at).encode()),
         body=to_json(event.event),
         deduplication_id=message_id + suffix,
     )
@@ -110,17 +134,17 @@ def published(state: SagaState, event: e.EventPublished, suffix: str = "") -> Ou
 def milestone(state: SagaState, recorded: Recorded, suffix: str = "") -> Outgoing:
     """The message that tells what became of the saga by this event; `suffix` as in `outstanding`."""
     event = recorded.event
-    message_id = f"{state.id}-{recorded.originator_version}"
+    message_id = f"{state.id_text}-{recorded.originator_version}"
     name = MILESTONES[type(event)]
     body: e.JsonObject = {"milestone": name}
-    told = type(event).model_fields
-    body |= {field: getattr(event, field)[:_LONGEST] for field in ("step", "reason") if field in told}
-    headers = _headers(state, message_id, f"{state.saga}.{name}", event.at)
-    headers[wire.VERSION] = str(recorded.originator_version)
+    for field in _TOLD[type(event)]:
+        body[field] = getattr(event, field)[:_LONGEST]
+    lines = _lines(state, message_id, f"{state.saga}.{name}", event.at)
+    lines += _VERSION % recorded.originator_version
     return Outgoing(
         message_id=message_id,
         subject=wire.saga_subject(state.namespace, state.saga, name),
-        headers=headers,
+        headers=Headers(lines.encode()),
         body=to_json(body),
         deduplication_id=message_id + suffix,
     )
@@ -133,20 +157,15 @@ def _opened(state: SagaState, step: str, round_: Round) -> datetime:
     return next(r.opened for r in state.step(step).forward.rounds if r.key == round_.forward_key)
 
 
-def _headers(state: SagaState, message_id: str, kind: str, at: datetime) -> dict[str, str]:
-    saga_id = state.id_text
-    headers = {
-        wire.CE_SPECVERSION: "1.0",
-        wire.CE_ID: message_id,
-        wire.CE_SOURCE: f"/amends/{state.namespace}/{state.saga}",
-        wire.CE_TYPE: kind,
-        wire.CE_TIME: wire.timestamp(at),
-        wire.CE_SUBJECT: saga_id,
-        wire.SAGA_ID: saga_id,
-        wire.SAGA: f"{state.saga}@{state.definition}",
-        # A header is a line of ASCII without blanks at its ends; a key may be anything.
-        wire.KEY: header(state.key),
-    }
-    if state.trace:
-        headers[wire.TRACEPARENT] = state.trace
-    return headers
+def _lines(state: SagaState, message_id: str, kind: str, at: datetime) -> str:
+    """The headers that every message of the saga has."""
+    saga = _saga_lines(state.namespace, state.saga, state.definition, state.id_text, state.key, state.trace)
+    return saga + _MESSAGE % (message_id, kind, wire.timestamp(at))
+
+
+@lru_cache(maxsize=10_000)  # every saga has half a dozen messages and more
+def _saga_lines(namespace: str, saga: str, definition: int, saga_id: str, key: str, trace: str) -> str:
+    """The headers that are the same on all messages of the saga."""
+    # A header is a line of ASCII without blanks at its ends; a key may be anything.
+    named = ("1.0", f"/amends/{namespace}/{saga}", saga_id, saga_id, f"{saga}@{definition}", header(key))
+    return _SAGA % named + (_TRACE % trace if trace else "")

@@ -16,6 +16,7 @@ from amends.domain.errors import SchemaNotHeld, UnreadableEvent
 from amends.domain.events import EVENT_TYPES
 from amends.domain.history import verify
 from amends.infrastructure.broker import Mark
+from amends.infrastructure.headers import Headers, plain
 from amends.infrastructure.jobs import JobItem
 from amends.infrastructure.ports import (
     Commit,
@@ -286,6 +287,14 @@ async def test_messages_wait_in_their_order_until_they_are_published(store: AnyS
     await store.published(["c5", "c3", "unknown"])
     await store.published([])
     assert [each.message_id for each in await store.unpublished(10, EXPIRED)] == ["c4", "c2", "c1", "c9"]
+
+
+async def test_headers_that_are_known_to_travel_still_are_when_they_waited(store: AnyStore) -> None:
+    message = replace(outgoing("c1"), headers=plain({"ce-id": "c1", "note": "ü"}))
+    await store.commit(Commit(outbox=[(None, message), (None, outgoing("c2"))]))
+    waiting = await store.unpublished(10, EXPIRED)
+    assert waiting == [message, outgoing("c2")]
+    assert [type(each.headers) for each in waiting] == [Headers, dict]
 
 
 async def test_a_message_that_waits_already_waits_once(store: AnyStore) -> None:

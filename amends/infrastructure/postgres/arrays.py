@@ -52,6 +52,14 @@ class Bodies(Column):
         super().__init__([_MISSING if value is None else length(len(value)) + value for value in values])
 
 
+class Encoded(Bodies):
+    """A `text[]` of what is UTF-8 already."""
+
+    __slots__ = ()
+
+    kind = "text"
+
+
 class Texts(Bodies):
     """A `text[]`."""
 
@@ -153,5 +161,5 @@ def _register(column: type[Column]) -> None:
     adapters.register_dumper(column, ColumnDumper)
 
 
-for _each in (Bodies, Texts, Names, Ids, Integers, Numbers, Moments):
+for _each in (Bodies, Encoded, Texts, Names, Ids, Integers, Numbers, Moments):
     _register(_each)

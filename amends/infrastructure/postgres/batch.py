@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from amends.domain.correlation import LearntKey
 from amends.domain.history import Recorded
+from amends.infrastructure.headers import stored
 from amends.infrastructure.limits import LimitedSaga
 from amends.infrastructure.ports import (
     Commit,
@@ -30,6 +31,7 @@ from amends.infrastructure.ports import (
 from amends.infrastructure.postgres.arrays import (
     Bodies,
     Column,
+    Encoded,
     Ids,
     Integers,
     Moments,
@@ -178,7 +180,7 @@ def _outbox(messages: Sequence[tuple[UUID | None, Outgoing]]) -> Arrays:
         "deduplication_ids": Texts([storable(each.deduplication_id) for _, each in messages]),
         "message_sagas": Ids([saga for saga, _ in messages]),
         "subjects": Names([storable(each.subject) for _, each in messages]),
-        "headers": Texts([to_json(each.headers).decode() for _, each in messages]),
+        "headers": Encoded([stored(each.headers) for _, each in messages]),
         "bodies": Bodies([each.body for _, each in messages]),
     }
 

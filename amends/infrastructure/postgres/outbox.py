@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +9,10 @@ from typing import Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import scalar_row, tuple_row
-from pydantic_core import to_json
 
+from amends.infrastructure.headers import restored, stored
 from amends.infrastructure.ports import Outgoing
-from amends.infrastructure.postgres.arrays import Bodies, Integers, Names, Numbers, Texts
+from amends.infrastructure.postgres.arrays import Bodies, Encoded, Integers, Names, Numbers, Texts
 from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.queries import load
 
@@ -64,7 +63,7 @@ class Outbox:
             {
                 "ids": Texts([message.message_id for message in messages]),
                 "subjects": Names([message.subject for message in messages]),
-                "headers": Texts([to_json(message.headers).decode() for message in messages]),
+                "headers": Encoded([stored(message.headers) for message in messages]),
                 "bodies": Bodies([message.body for message in messages]),
             },
         )
@@ -85,7 +84,7 @@ class Outbox:
                 Outgoing(
                     message_id=message_id,
                     subject=subject,
-                    headers=json.loads(headers),
+                    headers=restored(headers),
                     body=body,
                     deduplication_id=f"{message_id}/{losses}" if losses else message_id,
                 ),

@@ -21,6 +21,7 @@ from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.history import Recorded, read, readable_topics
 from amends.infrastructure.broker import MarkStore
+from amends.infrastructure.headers import restored
 from amends.infrastructure.ports import (
     Commit,
     CommitRefused,
@@ -141,7 +142,7 @@ class PostgresStore:
     async def unpublished(self, limit: int, older_than: timedelta) -> Sequence[Outgoing]:
         rows = await self._query("unpublished", {"limit": limit, "older_than": older_than})
         return [
-            Outgoing(message_id, subject, json.loads(headers), body, deduplication_id)
+            Outgoing(message_id, subject, restored(headers), body, deduplication_id)
             for message_id, subject, headers, body, deduplication_id in rows
         ]
 

@@ -20,8 +20,9 @@ from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.errors import BrokenHistory
 from amends.domain.history import verify
+from amends.infrastructure.encoding import encode
 from amends.infrastructure.errors import DatabaseUnreachable
-from amends.infrastructure.ports import Commit, CommitRefused
+from amends.infrastructure.ports import Commit, CommitRefused, Outgoing
 from amends.infrastructure.postgres.datastore import SagaDatastore, with_defaults
 from amends.infrastructure.postgres.store import OutOfStep, PostgresStore
 from tests.infrastructure.postgres.conftest import NAMESPACE, Opener, Wire
@@ -224,6 +225,19 @@ async def test_what_can_never_be_stored_is_refused_and_nothing_is_saved(
         await store.commit(replace(commit, keys=odd.keys, rows=[*commit.rows, *odd.rows]))
     assert await store.saga_rows() == []
     assert await store.history(good.id) == []
+
+
+async def test_a_message_that_an_older_program_recorded_is_published(
+    store: PostgresStore, admin: Admin
+) -> None:
+    await admin.execute(
+        "INSERT INTO outbox (message_id, deduplication_id, subject, headers, body) VALUES"
+        """ ('c1', 'c1', 'test.a.b', '{"ce-id": "c1", "note": "ü"}', '{}')"""
+    )
+    [found] = await store.unpublished(10, timedelta(0))
+    assert found == Outgoing("c1", "test.a.b", {"ce-id": "c1", "note": "ü"}, b"{}", "c1")
+    [sent] = encode([found])
+    assert "note: ü\r\n".encode() in sent.headers
 
 
 @pytest.mark.semantics("hash")
