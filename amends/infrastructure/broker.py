@@ -42,7 +42,8 @@ class ConsumerSpec:
     with all that the stream holds. `ack_wait` is in seconds: what is not acknowledged for so long is
     delivered again. While an inbox lives, it tells the broker of what it has that it is in progress, up to `keep`
     seconds for each message (0: it does not). `ahead` is how many messages one inbox takes in advance, None: as many
-    as of others.
+    as of others. `together` names a header: of several inboxes one gets all messages with the same value, as far as
+    that can be.
     """
 
     stream: str
@@ -53,6 +54,7 @@ class ConsumerSpec:
     keep: float = 0.0
     max_ack_pending: int = 20_000
     ahead: int | None = None
+    together: str = ""
 
     @property
     def place(self) -> str:

@@ -34,5 +34,5 @@ def consumer_specs(
         replies = reply_filter(namespace, saga, shapes)
         ahead = registry.limits.get(saga)
         specs.append(spec(f"{START}{saga}", starts, ahead=ahead))
-        specs.append(spec(f"{REPLIES}{saga}", replies))
+        specs.append(spec(f"{REPLIES}{saga}", replies, together=wire.SAGA_ID))
     return specs

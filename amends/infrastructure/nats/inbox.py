@@ -15,6 +15,7 @@ from nats.aio.subscription import Subscription
 from amends.domain import wire
 from amends.infrastructure.broker import BrokerClosed, ConsumerSpec
 from amends.infrastructure.nats.delivery import Delivery
+from amends.infrastructure.nats.peers import Delivered, Peers, passed_on
 from amends.infrastructure.nats.progress import handled_until
 from amends.infrastructure.nats.pull import Pull
 from amends.infrastructure.nats.reader import Taker, header_fields
@@ -48,8 +49,9 @@ class JetStreamInbox:
     A message that waited here longer than the consumer's `ack_wait` is dropped, for the broker delivers it
     again; one that waited half as long is reported as in progress when it is received, so that the receiver
     has the whole `ack_wait` for it. What is kept (`ConsumerSpec.keep`) is reported again and again, until it is
-    acknowledged. When a consumer turns out to be another one than before (the broker lost its store), what it had
-    delivered is dropped, and not acknowledged: the acknowledgement would hit another message.
+    acknowledged. What belongs together (`ConsumerSpec.together`) is passed on to the inbox that should have it, and
+    others pass on to this one. When a consumer turns out to be another one than before (the broker lost its store),
+    what it had delivered is dropped, and not acknowledged: the acknowledgement would hit another message.
     """
 
     def __init__(self, broker: Broker, consumers: Sequence[ConsumerSpec], buffer: int) -> None:
@@ -61,6 +63,7 @@ class JetStreamInbox:
             Pull(broker, each, broker.client.new_inbox(), min(buffer, each.ahead or buffer))
             for each in consumers
         ]
+        self._peers = Peers(broker, consumers, broker.client.new_inbox(), self._is_busy)
         self._subscriptions: list[Subscription] = []
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
@@ -121,6 +124,7 @@ class JetStreamInbox:
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
+        await self._peers.close()
         if self._broker.is_up:
             # Draining takes in what is already on its way, so that it can be given back too.
             drains = [each.drain() for each in self._subscriptions]  # type: ignore[no-untyped-call]
@@ -172,6 +176,7 @@ class JetStreamInbox:
 
     async def _keep_pulling(self) -> None:
         await self._broker.connected()
+        self._subscriptions += await self._peers.open(self._take_passed_on)
         for pull in self._pulls:
             self._subscriptions.append(await self._broker.client.take(f"{pull.subject}.*", self._taker(pull)))
         while True:
@@ -204,31 +209,53 @@ class JetStreamInbox:
         pull.buffered = 0
         pull.in_progress.clear()
 
+    def _is_busy(self) -> bool:
+        return any(pull.spec.together and pull.buffered > 2 * pull.buffer for pull in self._pulls)
+
     def _taker(self, pull: Pull) -> Taker:
         def take(subject: str, reply: str, headers: bytes, body: bytes) -> None:
             now = self._loop.time()
-            fields = header_fields(headers)
             if not reply:
-                pull.status(fields, now)
+                pull.status(header_fields(headers), now)
                 self._attend.set()
                 return
-            delivery = Delivery.parse(reply)
-            token = _Token(pull, pull.identity, reply)
-            message = Incoming(
-                subject,
-                fields,
-                body,
-                delivery.received,
-                delivery.sequence,
-                delivery.deliveries,
-                delivery.consumer,
-                token,
-            )
-            message_id = fields.get(wire.NATS_MSG_ID) or fields.get(wire.CE_ID) or ""
-            self._broker.seen.note(pull.spec.stream, delivery.sequence, message_id)
-            pull.delivered(now, delivery.sequence, message_id)
-            pull.in_progress.arrived(reply, now)
-            self._buffer.append(_Buffered(message, token, now))
-            self._arrived.set()
+            pull.answered(now)
+            delivered, delivery = Delivered(subject, reply, headers, body), Delivery.parse(reply)
+            other = self._peers.other(pull.spec, headers) if delivery.deliveries == 1 else None
+            if other is None:
+                self._arrive(pull, delivered, delivery, now)
+                return
+            self._peers.pass_on(other, pull.life, delivered)
+            if pull.wants_more():
+                self._attend.set()
 
         return take
+
+    def _take_passed_on(self, subject: str, _reply: str, headers: bytes, body: bytes) -> None:
+        """Out of the hands of another inbox. What is of another life of its consumer will be delivered again."""
+        life, delivered = passed_on(subject, headers, body)
+        delivery = Delivery.parse(delivered.reply)
+        for pull in self._pulls:
+            if pull.spec.durable == delivery.consumer and pull.life == life and pull.is_live:
+                self._arrive(pull, delivered, delivery, self._loop.time())
+
+    def _arrive(self, pull: Pull, delivered: Delivered, delivery: Delivery, now: float) -> None:
+        subject, reply, headers, body = delivered
+        fields = header_fields(headers)
+        token = _Token(pull, pull.identity, reply)
+        message = Incoming(
+            subject,
+            fields,
+            body,
+            delivery.received,
+            delivery.sequence,
+            delivery.deliveries,
+            delivery.consumer,
+            token,
+        )
+        message_id = fields.get(wire.NATS_MSG_ID) or fields.get(wire.CE_ID) or ""
+        self._broker.seen.note(pull.spec.stream, delivery.sequence, message_id)
+        pull.delivered(delivery.sequence, message_id)
+        pull.in_progress.arrived(reply, now)
+        self._buffer.append(_Buffered(message, token, now))
+        self._arrived.set()

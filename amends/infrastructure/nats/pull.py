@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 from amends.infrastructure.broker import ConsumerSpec
 from amends.infrastructure.nats import marks
@@ -76,13 +77,21 @@ class Pull:
         """In how many seconds to attend again, whatever happens."""
         return min(max(self._not_before - now, 0.0) or HEARTBEAT, self.in_progress.due(now))
 
-    def delivered(self, now: float, sequence: int, message_id: str) -> None:
-        """A message came."""
+    @property
+    def life(self) -> str:
+        """Tells one consumer from another of its name, in a word that can be part of a subject."""
+        return f"{crc32(self._created.encode()):08x}"
+
+    def answered(self, now: float) -> None:
+        """The server delivered one of the messages that it was asked for."""
+        self._asked = max(self._asked - 1, 0)
+        self._heard = now
+
+    def delivered(self, sequence: int, message_id: str) -> None:
+        """A message came that waits here."""
         if sequence > self._newest[0]:
             self._newest = (sequence, message_id)
-        self._asked = max(self._asked - 1, 0)
         self.buffered += 1
-        self._heard = now
 
     def wants_more(self) -> bool:
         return not self.paused and (self.buffer - self.buffered - self._asked) * 2 >= self.buffer
