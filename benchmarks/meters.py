@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,9 @@ class Reading:
 class Meters:
     """Read at both ends of the measured time."""
 
-    def __init__(self, servers: Servers, namespace: str, load: Load, programs: Mapping[str, Program]) -> None:
+    def __init__(
+        self, servers: Servers, namespace: str, load: Load, programs: Mapping[str, Sequence[Program]]
+    ) -> None:
         self._servers = servers
         self._namespace = namespace
         self._load = load
@@ -64,7 +66,7 @@ class Meters:
                 commits=commits,
                 messages=await self._messages(),
                 sagas=sum(number for (_, status), number in counts.items() if status in FINAL),
-                worker_memory=psutil.Process(self._programs["worker"].pid).memory_info().rss / _MEGABYTE,
+                worker_memory=psutil.Process(self._programs["workers"][0].pid).memory_info().rss / _MEGABYTE,
             )
         )
 
@@ -80,10 +82,10 @@ class Meters:
             Figure(subject, "rows written", "rows/saga", ((last.rows - first.rows) / sagas,)),
             Figure(subject, "transactions", "commits/saga", ((last.commits - first.commits) / sagas,)),
             Figure(subject, "messages stored", "messages/saga", ((last.messages - first.messages) / sagas,)),
-            Figure(subject, "memory of the worker at the end", "MB", (last.worker_memory,)),
+            Figure(subject, "memory of a worker at the end", "MB", (last.worker_memory,)),
             Figure(
                 subject,
-                "memory that the worker gained meanwhile",
+                "memory that a worker gained meanwhile",
                 "MB",
                 (last.worker_memory - first.worker_memory,),
             ),
@@ -94,7 +96,7 @@ class Meters:
         assert postgres is not None
         assert nats is not None
         return {
-            **{name: cpu_seconds([program.pid]) for name, program in self._programs.items()},
+            **{name: cpu_seconds(each.pid for each in running) for name, running in self._programs.items()},
             "PostgreSQL": cpu_of_family(postgres),
             "NATS": cpu_seconds([nats]),
             "client": cpu_seconds([os.getpid()]),

@@ -25,7 +25,7 @@ THROUGHPUT = (
 )
 QUANTILES = ("p50", "p99", "p99.9")
 PROCESSES = (
-    ("worker", "#2563eb"), ("echo service", "#60a5fa"), ("four services", "#0f766e"), ("PostgreSQL", "#7c3aed"),
+    ("workers", "#2563eb"), ("echo service", "#60a5fa"), ("four services", "#0f766e"), ("PostgreSQL", "#7c3aed"),
     ("NATS", "#d97706"), ("client", "#9aa5b1"),
 )  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,8 @@ from benchmarks.meters import Meters, statements
 from benchmarks.servers import temporary
 
 _PLENTY: Final = 10_000_000
-_MORE_WORKERS: Final = (1, 2, 4)
+_WORKERS: Final = os.cpu_count() or 1
+_NUMBERS_OF_WORKERS: Final = (1, 2, 4)
 
 
 class Unbalanced(Exception):
@@ -61,21 +63,23 @@ class Round:
 
 @dataclass(frozen=True)
 class System:
-    """A worker and whoever answers its commands, in a namespace."""
+    """Workers, one for each processor, and whoever answers their commands, in a namespace."""
 
     settings: Settings
     servers: Servers
     load: Load
-    worker: Program
+    workers: Sequence[Program]
     service: Program
 
 
 async def echoed(of: Round) -> list[Figure]:
-    """A, and then with more workers."""
+    """A, and then with other numbers of workers."""
     async with _namespace(of.settings, "bench_a") as (settings, servers):
         async with _system(settings, servers, programs.ECHO) as system:
             figures = await _measured(of, system, "A", "echo service")
-            figures += await _more_workers(of, settings, system.load)
+            for worker in system.workers:
+                await worker.stop()
+            figures += await _by_workers(of, settings, system.load)
             lines = await balanced(system.load)
             lines += effects(effects_said(await system.service.stop()), system.load.placed)
         return [*figures, nothing_lost("A", lines)]
@@ -111,34 +115,32 @@ async def synced(of: Round) -> list[Figure]:
 
 @asynccontextmanager
 async def _system(settings: Settings, servers: Servers, service: Sequence[str]) -> AsyncIterator[System]:
+    workers = [programs.WORKER] * _WORKERS
     async with (
-        programs.running(settings, service, programs.WORKER) as (answering, worker),
+        programs.running(settings, service, *workers) as (answering, *deciding),
         Load.open(settings) as load,
     ):
-        yield System(settings, servers, load, worker, answering)
+        yield System(settings, servers, load, deciding, answering)
 
 
 async def _measured(of: Round, system: System, subject: str, service: str) -> list[Figure]:
-    """All figures of one worker, and what a saga costs while it is saturated."""
-    processes = {"worker": system.worker, service: system.service}
+    """All figures of one system, and what a saga costs while it is saturated."""
+    processes = {"workers": system.workers, service: [system.service]}
     meters = Meters(system.servers, system.settings.namespace, system.load, processes)
     figures = await measure(system.load, of.scale.plan, subject, of.tell, meters.edge)
     counted = await statements(system.servers, system.load, of.scale.counted, subject)
     return [*figures, *meters.figures(subject), counted]
 
 
-async def _more_workers(of: Round, settings: Settings, load: Load) -> list[Figure]:
+async def _by_workers(of: Round, settings: Settings, load: Load) -> list[Figure]:
     figures: list[Figure] = []
-    async with AsyncExitStack() as stack:
-        running = 1
-        for count in _MORE_WORKERS:
-            of.tell(f"{of.scale.together:,} at once, workers: {count}")
-            for _ in range(count - running):
-                await stack.enter_async_context(programs.program(settings, *programs.WORKER))
-            running = count
+    for count in _NUMBERS_OF_WORKERS:
+        name = f"{of.scale.together:,} at once, workers: {count}"
+        of.tell(name)
+        async with programs.running(settings, *[programs.WORKER] * count):
+            await load.at_once(of.scale.counted)
             rate = of.scale.together / await load.at_once(of.scale.together)
-            name = f"{of.scale.together:,} at once, workers: {count}"
-            figures.append(Figure("A", name, "sagas/s", (rate,)))
+        figures.append(Figure("A", name, "sagas/s", (rate,)))
     return figures
 
 

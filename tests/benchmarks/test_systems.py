@@ -25,6 +25,6 @@ async def test_the_real_services_balance_and_what_a_saga_costs_is_told() -> None
         values
     )
     assert {
-        f"CPU, {name}" for name in ("worker", "four services", "PostgreSQL", "NATS", "client", "all")
+        f"CPU, {name}" for name in ("workers", "four services", "PostgreSQL", "NATS", "client", "all")
     } <= set(values)
     assert "as many as it can take, for 1 seconds" in told
