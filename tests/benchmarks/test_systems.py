@@ -19,7 +19,7 @@ async def test_the_real_services_balance_and_what_a_saga_costs_is_told() -> None
     assert {figure.subject for figure in figures} == {"B"}
     values = {figure.name: figure.median for figure in figures}
     assert values.pop("lost or doubled") == 0
-    values.pop("memory that the worker gained meanwhile")
+    values.pop("memory that a worker gained meanwhile")
     assert all(value > 0 for value in values.values()), values
     assert {"saturated", "20 at once, drained", "latency at 20/s, p99", "SQL statements", "WAL"} <= set(
         values
