@@ -166,7 +166,8 @@ def _recorded(state: SagaState, event: e.CommandRecorded) -> SagaState:
         if event.direction is Direction.COMPENSATE:
             step = step.but(owed=False)
     line = line.but(rounds=rounds, retry=None, moved=None, stopped="")
-    return state.with_step(_with_line(step, event.direction, line), limited=state.limited or event.held)
+    state = state.with_step(_with_line(step, event.direction, line))
+    return state.but(limited=True) if event.held else state
 
 
 def _released(state: SagaState, event: e.CommandReleased) -> SagaState:
@@ -195,15 +196,13 @@ def _with_attempt(state: SagaState, event: e.OfCommand, **changes: Any) -> SagaS
 
 
 def _succeeded(state: SagaState, event: e.CommandSucceeded) -> SagaState:
-    step, line = _answered(state, event, Outcome.SUCCEEDED, retry=None, parked=False)
-    happened: dict[str, Any] = {}
+    step, line = _answered(state, event, Outcome.SUCCEEDED)
     if event.direction is not Direction.COMPENSATE:
         if step.given_up:
-            step = _happened_late(state, step)
+            step = _happened_late(state, step).but(reply=event.reply)
         else:
-            happened["succeeded"] = True
-        happened["reply"] = event.reply
-    step = _with_line(step, event.direction, line, **happened)
+            step = step.but(succeeded=True, reply=event.reply)
+    step = _with_line(step, event.direction, line.but(retry=None, parked=False))
     if event.direction is Direction.CLOSE:
         step = _with_line(step, Direction.FORWARD, _closed(step.forward, Outcome.SUCCEEDED))
     return state.with_step(step)
@@ -294,15 +293,13 @@ def _parked(state: SagaState, event: e.CommandParked) -> SagaState:
     return state.with_step(_with_line(step, event.direction, line))
 
 
-def _answered(
-    state: SagaState, event: e.OfCommand, outcome: Outcome, **changes: Any
-) -> tuple[StepState, Line]:
-    """The step, and the line that was answered, with these fields changed, too."""
+def _answered(state: SagaState, event: e.OfCommand, outcome: Outcome) -> tuple[StepState, Line]:
+    """The step, and the line that was answered."""
     step = state.step(event.step)
-    return step, _with_outcome(step.line(event.direction), event, outcome, decides=True, **changes)
+    return step, _with_outcome(step.line(event.direction), event, outcome, decides=True)
 
 
-def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: bool, **changes: Any) -> Line:
+def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: bool) -> Line:
     """The line with the outcome added to its attempt and, where it decides, as the answer of its round."""
     round_ = line.rounds[event.round - 1]
     attempt = round_.attempts[event.attempt - 1]
@@ -310,7 +307,7 @@ def _with_outcome(line: Line, event: e.OfCommand, outcome: Outcome, *, decides: 
     definite = outcome is Outcome.SUCCEEDED or outcome is Outcome.REJECTED
     answer = outcome if decides and definite and round_.answer is None else round_.answer
     answered = round_.but(attempts=_replaced(round_.attempts, event.attempt, told), answer=answer)
-    return line.but(rounds=_replaced(line.rounds, event.round, answered), **changes)
+    return line.but(rounds=_replaced(line.rounds, event.round, answered))
 
 
 def _replaced(items: tuple[T, ...], number: int, item: T) -> tuple[T, ...]:
@@ -325,14 +322,14 @@ def _closed(line: Line, answer: Outcome) -> Line:
     return line.but(rounds=(*line.rounds[:-1], last), retry=None, parked=False)
 
 
-def _with_line(step: StepState, direction: Direction, line: Line, **changes: Any) -> StepState:
+def _with_line(step: StepState, direction: Direction, line: Line) -> StepState:
     match direction:
         case Direction.FORWARD:
-            return step.but(forward=line, **changes)
+            return step.but(forward=line)
         case Direction.COMPENSATE:
-            return step.but(compensation=line, **changes)
+            return step.but(compensation=line)
         case Direction.CLOSE:
-            return step.but(close=line, **changes)
+            return step.but(close=line)
 
 
 _EVOLVE: dict[type[e.SagaEvent], Callable[[SagaState, Any], SagaState]] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -297,26 +297,31 @@ class SagaState(Value):
     kept: tuple[Kept, ...] = ()
     limited: bool = False  # a command of it was once held
 
-    @cached_property
+    _id_text: str = field(init=False, default="", compare=False, repr=False)
+    _start_read: tuple[Any, Any] = field(init=False, default=(None, None), compare=False, repr=False)
+
+    @property
     def id_text(self) -> str:
-        """The saga's id as it is written."""
-        return str(self.id)
+        """The saga's id as it is written, once for all states of the saga."""
+        if not self._id_text:
+            object.__setattr__(self, "_id_text", str(self.id))
+        return self._id_text
 
     def start_as(self, kind: type[E]) -> E:
         """The start event, which is read once for all states of the saga."""
-        payload, read = self.__dict__.get("_start_read", (None, None))
+        payload, read = self._start_read
         if payload is not self.start or type(read) is not kind:
             read = kind.model_validate_json(to_json(self.start))
-            self.__dict__["_start_read"] = (self.start, read)
+            object.__setattr__(self, "_start_read", (self.start, read))
         return read
 
     def step(self, name: str) -> StepState:
         """What is known of the step, which may be nothing yet."""
         return self.steps.get(name) or _unknown(name)
 
-    def with_step(self, step: StepState, **changes: Any) -> SagaState:
-        """The same state with this known of the step, and these fields changed."""
-        return self.but(steps={**self.steps, step.name: step}, **changes)
+    def with_step(self, step: StepState) -> SagaState:
+        """The same state with this known of the step."""
+        return self.but(steps={**self.steps, step.name: step})
 
     def find(self, command_id: UUID) -> CommandRef | None:
         """The attempt that has this command id, sought among the latest first."""

@@ -142,8 +142,8 @@ class Batch:
                 continue
             definition = self._definition(aggregate, item)
             if definition is None and not isinstance(item, Action | Admit):
-                error = "no worker that took it holds the saga's version"
-                self._hold(aggregate.id, told[position:], "version", error)
+                why = "no worker that took it holds the saga's version"
+                self._hold(aggregate.id, told[position:], "version", why)
                 return
             try:
                 self._apply(aggregate, definition, item)

@@ -78,21 +78,15 @@ def held(message_id: str, saga_id: UUID | None = None, *, why: str = "version", 
     return Held(incoming(), message_id, saga_id, "order", definition, why, f"error of {message_id}")
 
 
-class Stranger(SagaAggregate):
-    """A saga whose latest event a newer program wrote: this one does not know its type."""
-
-    topic = "saga.unheard-of:1"
-
-    def collect_events(self) -> Sequence[Recorded]:
-        *others, last = super().collect_events()
-        stranger = Recorded(last.originator_id, last.originator_version, self.topic, last.stored, last.event)
-        return [*others, stranger]
+UNHEARD_OF: Final = "saga.unheard-of:1"
+"""What a newer program may record: this one does not know the type."""
 
 
-class Damaged(SagaAggregate):
-    """A saga whose latest event is not what its type says."""
-
-    def collect_events(self) -> Sequence[Recorded]:
-        *others, last = super().collect_events()
-        damaged = Recorded(last.originator_id, last.originator_version, last.topic, b"{}", last.event)
-        return [*others, damaged]
+def recorded_as(saga: SagaAggregate, *, topic: str = "", stored: bytes = b"") -> SagaAggregate:
+    """The saga, whose latest new event is stored with another type, or other bytes."""
+    *others, last = saga.collect_events()
+    other = Recorded(
+        last.originator_id, last.originator_version, topic or last.topic, stored or last.stored, last.event
+    )
+    saga._pending = [*others, other]
+    return saga

@@ -35,7 +35,7 @@ from tests.infrastructure.store_data import (
     HOUR,
     NOW,
     SECOND,
-    Stranger,
+    UNHEARD_OF,
     batch,
     completed,
     dead,
@@ -43,6 +43,7 @@ from tests.infrastructure.store_data import (
     incoming,
     new,
     outgoing,
+    recorded_as,
     released,
     row,
     skipped,
@@ -98,8 +99,7 @@ async def test_the_clock_is_aware_and_not_before_what_was_committed(store: AnySt
 
 
 async def test_an_unreadable_history_does_not_hide_the_others(store: AnyStore) -> None:
-    good, bad = started("o1"), Stranger(uuid4())
-    bad.append([each.event for each in started("o2").collect_events()])
+    good, bad = started("o1"), recorded_as(started("o2"), topic=UNHEARD_OF)
     await store.commit(new(good, bad))
     loaded = await store.load([good.id, bad.id])
     assert set(loaded.aggregates) == {good.id}
@@ -583,12 +583,12 @@ async def test_what_a_newer_program_went_on_with_is_left_to_those_that_can_read_
 ) -> None:
     known = started(deadline=NOW - SECOND)
     await store.commit(new(known))
-    saga = Stranger(known.id)
+    saga = SagaAggregate(known.id)
     saga.load(await store.history(saga.id))
     saga.append([released()])
-    await store.commit(batch((saga, 1)))
+    await store.commit(batch((recorded_as(saga, topic=UNHEARD_OF), 1)))
     assert isinstance((await store.load([saga.id])).unreadable[saga.id], SchemaNotHeld)
-    ahead = {saga.id: Stranger.topic}
+    ahead = {saga.id: UNHEARD_OF}
     for _ in range(2):
         await store.commit(Commit(held=[held("m1", saga.id)], ahead=ahead))
     await store.workers.seen("older", HELD_HERE)
@@ -695,8 +695,7 @@ async def test_a_walk_takes_only_the_sagas_that_are_wanted(store: AnyStore) -> N
 
 
 async def test_the_histories_of_a_batch_of_sagas_and_why_one_cannot_be_read(store: AnyStore) -> None:
-    order, strange, unknown = started("o1"), Stranger(uuid4()), uuid4()
-    strange.append([started("o2").collect_events()[0].event])
+    order, strange, unknown = started("o1"), recorded_as(started("o2"), topic=UNHEARD_OF), uuid4()
     await store.commit(new(order, strange))
     found = await store.histories([order.id, strange.id, unknown])
     assert found[order.id] == await store.history(order.id)

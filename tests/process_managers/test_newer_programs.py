@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from amends.domain.aggregate import SagaAggregate
 from amends.domain.errors import ActionRefused
 from amends.domain.events import SagaReleased
 from amends.domain.inputs import Suspend
 from amends.domain.wire import Outcome
-from tests.infrastructure.store_data import NOW, Stranger, batch
+from tests.infrastructure.store_data import NOW, batch, recorded_as
 from tests.process_managers.system import System
-
-
-class Newer(Stranger):
-    """Its latest event is of a known type, in a newer schema."""
-
-    topic = "saga.released:2"
 
 
 async def went_on(system: System, key: str = "o1") -> None:
     """A newer program records something in the saga's history that this one cannot read."""
-    saga = Newer(system.id(key))
+    saga = SagaAggregate(system.id(key))
     saga.load(await system.store.history(saga.id))
     before = saga.version
     saga.append([SagaReleased(at=NOW, cause="r1", by="ann", reason="newer")])
-    await system.store.commit(batch((saga, before)))
+    await system.store.commit(batch((recorded_as(saga, topic="saga.released:2"), before)))
 
 
 def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:

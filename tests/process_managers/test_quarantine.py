@@ -11,7 +11,7 @@ from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
 from amends.infrastructure.ports import Quarantined
 from tests.domain.driver import SECOND, Notify, Placed, Reserve
-from tests.infrastructure.store_data import Damaged, batch
+from tests.infrastructure.store_data import batch, recorded_as
 from tests.process_managers.system import System
 
 FAULT = "ZeroDivisionError: a fault (test_quarantine.py, line "
@@ -213,10 +213,8 @@ async def test_an_event_that_cannot_be_read_puts_its_saga_into_quarantine(system
     await system.settle()
     saga = (await system.store.load([system.id("o1")])).aggregates[system.id("o1")]
     before = saga.version
-    damaged = Damaged(saga.id)
-    damaged.load(await system.store.history(saga.id))
-    damaged.append([(await system.history("o2"))[-1].event])
-    await system.store.commit(batch((damaged, before)))
+    saga.append([(await system.history("o2"))[-1].event])
+    await system.store.commit(batch((recorded_as(saga, stored=b"{}"), before)))
     for command in system.services.received:
         await system.services.answer(command, Outcome.SUCCEEDED)
     await system.settle()
