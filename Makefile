@@ -1,4 +1,5 @@
-# Everything runs in a virtual environment inside the checkout, made on first use. Only python3 (3.11 or newer), make and git are needed.
+# Everything runs in a virtual environment inside the checkout, made on first use. Only python3 (3.11 or newer), make and git are needed;
+# for `make compile` a C compiler and Python's headers as well.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,7 +9,7 @@ ARGS   ?=
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test properties check simulate mutations format lock bench clean
+.PHONY: help demo test properties check simulate mutations compile format lock bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,6 +53,9 @@ $(PEERS)/.ready: requirements/bench.txt
 bench: $(READY) $(PEERS)/.ready ## Measure sagas on this machine, beside its limits and DBOS; a few minutes (ARGS=--full: half an hour)
 	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python $(ARGS)
 
+compile: $(READY) ## Compile the core in place, for a quicker worker; again after each change of it
+	$(BIN)/python -m compiling
+
 format: $(READY) ## Format the code and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -65,5 +69,7 @@ lock: $(READY) ## Compile the pinned requirements anew (ARGS=--upgrade takes new
 	$(COMPILE) $(ARGS) --extra all pyproject.toml requirements/dev.in -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) $(ARGS) requirements/bench.in -o requirements/bench.txt
 
-clean: ## Remove the virtual environment, caches and builds
+clean: ## Remove the virtual environment, caches, builds, and the compiled core
+	rm -f *__mypyc.*.so
+	find amends -name '*.so' -delete
 	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -36,7 +36,8 @@ def section(results: dict[str, Any], *, drawn: bool) -> Iterator[str]:
     loads = [part["load_average"] for part in results["parts"]]
     yield ""
     yield (
-        f"Amends {results['amends']}, Python {results['python']}, {results['system']}, everything on it; "
+        f"Amends {results['amends']}, its core {results.get('core', 'interpreted')}, Python {results['python']}, "
+        f"{results['system']}, everything on it; "
         f"{' and '.join(days)}, {runs} {'run' if runs == 1 else 'runs'}, load average {min(loads)} to {max(loads)}."
     )
     if drawn:

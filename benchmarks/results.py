@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from amends import __version__
 from amends.cli.bench.figure import Figure, together
+from amends.infrastructure.core import CORE
 
 TOGETHER: Final = "saturated, in the same round"
 RATIOS: Final = (
@@ -63,6 +64,7 @@ class Results:
         return {
             "amends": __version__,
             "python": platform.python_version(),
+            "core": CORE,
             "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
             "figures": [figure.as_json() for figure in self.figures()],
             "parts": self._parts,

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings
 from psycopg import sql
 
+from amends.infrastructure.core import CORE
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.settings import Settings
 
@@ -28,6 +29,10 @@ _PLENTY = 4 * 1024**3
 # for by `make properties`.
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
+
+
+def pytest_report_header() -> str:
+    return f"core: {CORE}"
 
 
 class DatabaseFrom(Protocol):

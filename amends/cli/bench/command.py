@@ -21,6 +21,7 @@ from amends.cli.finding import quiet_settings
 from amends.cli.running import execute
 from amends.examples.order.books import Balance
 from amends.infrastructure.clock import fresh_name
+from amends.infrastructure.core import CORE
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.settings import Settings
 
@@ -70,6 +71,7 @@ def bench(
     if as_json:
         out.print_json(
             data={
+                "core": CORE,
                 "figures": [figure.as_json() for figure in measured.figures],
                 "books": [
                     {"what": line.what, "expected": line.expected, "found": line.found}
@@ -79,6 +81,7 @@ def bench(
         )
     else:
         out.print(figures_table(measured.figures))
+        out.print(f"The worker's core was {CORE}.")
         for line in measured.books:
             sign = "[green]✓[/green]" if line.holds else f"[red]✗ expected {line.expected}[/red]"
             out.print(f"{sign} {line.what}: {line.found}", highlight=False)

@@ -1,0 +1,1 @@
+"""Compiles the core, which decides what sagas do next, into extension modules: `make compile`."""

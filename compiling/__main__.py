@@ -1,0 +1,86 @@
+"""Compiles the core in place: the extension modules stand beside their sources, and Python prefers them.
+
+Needs a C compiler and Python's headers. After a change of the core it must be compiled anew, or the old one goes on
+deciding; `make clean` removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Final
+
+from compiling.modules import MODULES
+from compiling.values import written_out
+
+ROOT: Final = Path(__file__).parent.parent
+BUILD: Final = ROOT / "build" / "compiled"
+
+_MYPY: Final = """\
+[mypy]
+plugins = pydantic.mypy
+ignore_missing_imports = True
+"""
+
+
+def main() -> int:
+    """Status 1, and what is missing or wrong on stderr, where it cannot be compiled."""
+    if missing := _missing():
+        print(f"make compile: {missing}; Amends runs without, interpreted", file=sys.stderr)
+        return 1
+    _lay_out()
+    arguments = [sys.executable, "-m", "mypyc", "--config-file", "mypy.ini", *MODULES]
+    done = subprocess.run(
+        arguments, cwd=BUILD, env=_environment(), check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        print(f"make compile: the compiler failed\n{done.stdout}{done.stderr}", file=sys.stderr)
+        return 1
+    remove()
+    for built in BUILD.rglob("*.so"):
+        path = built.relative_to(BUILD)
+        if path.parts[0] != "build":
+            shutil.copy(built, ROOT / path)
+    print(f"compiled {len(MODULES)} modules of the core")
+    return 0
+
+
+def remove() -> None:
+    """Remove the extension modules of an earlier build."""
+    for built in (*ROOT.glob("*__mypyc.*.so"), *(ROOT / "amends").rglob("*.so")):
+        built.unlink()
+
+
+def _missing() -> str:
+    """What there must be, and is not."""
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(os.environ.get("CC", compiler).split()[0]) is None:
+        return f"expected a C compiler, and {compiler} is not installed"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    if not header.exists():
+        return f"expected Python's headers (on Debian: python3-dev), and there is no {header}"
+    return ""
+
+
+def _lay_out() -> None:
+    """A copy of the package, in which the values' methods are written out."""
+    shutil.rmtree(BUILD, ignore_errors=True)
+    ignored = shutil.ignore_patterns("__pycache__", "*.so")
+    shutil.copytree(ROOT / "amends", BUILD / "amends", ignore=ignored)
+    (BUILD / "mypy.ini").write_text(_MYPY)
+    for module in MODULES:
+        path = BUILD / module
+        path.write_text(written_out(path.read_text()))
+
+
+def _environment() -> dict[str, str]:
+    quick = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0"}
+    return {**os.environ, **quick, "PYTHONPATH": str(BUILD)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
