@@ -12,6 +12,7 @@ import psycopg
 
 from amends.infrastructure.ports import Inbox, Incoming
 from amends.infrastructure.postgres.link import is_transient
+from amends.infrastructure.waiting import Waiting
 from amends.participant.desk import Answered, Desk
 from amends.participant.ports import Answers, Link
 
@@ -72,12 +73,14 @@ class Loop:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Batch after batch, until `stopping` is set."""
+        waiting = Waiting()
         stopped = asyncio.ensure_future(stopping.wait())
+        stopped.add_done_callback(lambda _: waiting.end())
         telling: asyncio.Task[None] | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 while not stopping.is_set():
-                    messages = await self._receive(stopped)
+                    messages = await waiting.until(self._inbox.receive(self._limit, None), ())
                     answered = await self._answer(messages)
                     if telling is not None:
                         await telling
@@ -101,16 +104,3 @@ class Loop:
         self._probe("published")
         await self._inbox.acknowledge([each for each in messages if each not in answered.postponed])
         self._probe("acknowledged")
-
-    async def _receive(self, stopped: asyncio.Task[Any]) -> Sequence[Incoming]:
-        received = asyncio.ensure_future(self._inbox.receive(self._limit, None))
-        try:
-            await asyncio.wait((received, stopped), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            received.cancel()
-            raise
-        if received.done():
-            return received.result()
-        received.cancel()
-        await asyncio.wait((received,))
-        return () if received.cancelled() else received.result()

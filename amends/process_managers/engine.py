@@ -9,13 +9,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from amends.domain.limits import Limit
 from amends.infrastructure.broker import NO_MOMENT
 from amends.infrastructure.groups import only
 from amends.infrastructure.ports import Clock, Due, Inbox, Incoming, Publisher, Store
+from amends.infrastructure.waiting import Waiting
 from amends.process_managers.deciding import Deciding
 from amends.process_managers.registry import Registry
 from amends.process_managers.releasing import Releasing
@@ -75,8 +76,8 @@ class Engine:
         )
         self._releasing = Releasing(store.limits, self._deciding, limits, registry.limits, batch_size, probe)
         self._starting = Starting(store, inbox, self._deciding, registry, batch_size)
-        self._stop = asyncio.Event()
-        self._nudged: asyncio.Future[None] | None = None
+        self._is_stopping = False
+        self._waiting = Waiting()
         self._room = asyncio.Semaphore(_UNDER_WAY)
         self._offset: timedelta | None = None  # how far the database's clock is ahead of ours
         self._next_due: datetime | None = None
@@ -88,11 +89,11 @@ class Engine:
 
         Returns after `stop`, when the batches in hand are finished.
         """
-        stopping = asyncio.ensure_future(self._stop.wait())
         try:
             async with asyncio.TaskGroup() as under_way:
-                while not self._stop.is_set():
-                    messages = await self._receive(stopping)
+                while not self._is_stopping:
+                    receiving = self._inbox.receive(self._batch_size, self._patience())
+                    messages = await self._waiting.until(receiving, ())
                     due = await self._attend()
                     if not (messages or due):
                         await self._deciding.flush()
@@ -103,12 +104,11 @@ class Engine:
             await self._deciding.flush()
         except BaseExceptionGroup as error:
             raise only(error) from error
-        finally:
-            stopping.cancel()
 
     def stop(self) -> None:
         """Finish the batches in hand, and take no more."""
-        self._stop.set()
+        self._is_stopping = True
+        self._waiting.end()
 
     async def step(self, messages: Sequence[Incoming] = ()) -> None:
         """Handle these messages and what is due, as one batch, to its end."""
@@ -137,19 +137,6 @@ class Engine:
         await self._releasing.attend(self._now())
         return await self._take_due()
 
-    async def _receive(self, stopping: asyncio.Future[Any]) -> Sequence[Incoming]:
-        receiving = asyncio.ensure_future(self._inbox.receive(self._batch_size, self._patience()))
-        self._nudged = asyncio.get_running_loop().create_future()
-        try:
-            await asyncio.wait((receiving, stopping, self._nudged), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            receiving.cancel()
-            raise
-        if not receiving.done():
-            receiving.cancel()
-            await asyncio.wait((receiving,))
-        return () if receiving.cancelled() else receiving.result()
-
     def _patience(self) -> float:
         """Seconds until something must be done even where no message comes."""
         if self._deciding.is_awaited:
@@ -171,8 +158,7 @@ class Engine:
             if self._next_due is not None and self._next_due <= wake_up:
                 return
             self._next_due = wake_up
-        if self._nudged is not None and not self._nudged.done():
-            self._nudged.set_result(None)
+        self._waiting.end()
 
     async def _housekeeping(self) -> None:
         """Take over what a worker that died left behind. At the start it is anything, later what is overdue."""

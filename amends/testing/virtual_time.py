@@ -68,7 +68,9 @@ class VirtualLoop:
         """Run all that can run at this time, and what comes of it."""
         with self._running():
             while self._ready or self._due():
-                self._ready.popleft()._run()
+                handle = self._ready.popleft()
+                if not handle.cancelled():
+                    handle._run()
 
     def complete(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine that waits for nothing but other tasks. Raises `Stuck` where it does."""

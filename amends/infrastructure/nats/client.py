@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from nats import errors
 from nats.aio.client import Client as NatsClient
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 
 from amends.infrastructure.nats.reader import Reader, Taker
 
@@ -50,11 +51,21 @@ class Client(NatsClient):
             raise errors.ConnectionClosedError
         if not self.is_connected:
             raise errors.OutboundBufferLimitError
+        if not self._pending and (idle := self._idle()):
+            idle.writelines(list(frames))  # type: ignore[no-untyped-call]  # sooner than by the task that flushes
+            return
         self._pending += frames
         self._pending_data_size += sum(map(len, frames))
         is_full = 0 < self._max_pending_size < self._pending_data_size
         if is_full or (self._flush_queue is not None and self._flush_queue.empty()):
             await self._flush_pending(force_flush=is_full)
+
+    def _idle(self) -> TcpTransport | None:
+        """The connection where it has written all that it was given, so that nobody needs to wait for it."""
+        transport = self._transport
+        if not isinstance(transport, TcpTransport) or transport._io_writer is None:
+            return None
+        return None if transport._io_writer.transport.get_write_buffer_size() else transport
 
     def forget_pending(self) -> None:
         """Drop what was written for a connection that is gone.
