@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import amends.infrastructure.core  # noqa: F401 - refuses a compiled core that is older than its sources
+
 if TYPE_CHECKING:
     from amends.client import Client, NotFinished, NotStarted
     from amends.domain.announce import announce

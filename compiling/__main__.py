@@ -1,7 +1,7 @@
 """Compiles the core in place: the extension modules stand beside their sources, and Python prefers them.
 
-Needs a C compiler and Python's headers. After a change of the core it must be compiled anew, or the old one goes on
-deciding; `make clean` removes it.
+Needs a C compiler and Python's headers. After a change of any source it must be compiled anew: until then Amends
+refuses to be imported (`StaleCore`). `python -m compiling --remove` removes what was compiled.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ ignore_missing_imports = True
 
 def main() -> int:
     """Status 1, and what is missing or wrong on stderr, where it cannot be compiled."""
+    if "--remove" in sys.argv[1:]:
+        remove()
+        return 0
     if missing := _missing():
         print(f"make compile: {missing}; Amends runs without, interpreted", file=sys.stderr)
         return 1
