@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import amends.infrastructure.core  # noqa: F401 - refuses a compiled core that is older than its sources
+from amends.infrastructure.core import refuse_stale
 
 if TYPE_CHECKING:
     from amends.client import Client, NotFinished, NotStarted
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from amends.infrastructure.settings import Settings
     from amends.participant import Failed, Participant, Rejected, Tx
     from amends.process_managers.worker import Worker
+
+refuse_stale()
 
 __version__ = "0.1.0"
 
