@@ -26,7 +26,7 @@ from amends.infrastructure.broker import streams
 from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker, JetStreamPublisher
-from amends.infrastructure.nats.reader import header_fields
+from amends.infrastructure.nats.protocol import header_fields
 from amends.infrastructure.nats.requests import NobodyAnswers, ask
 from amends.infrastructure.ports import Outgoing
 from amends.infrastructure.postgres.application_outbox import application_outbox

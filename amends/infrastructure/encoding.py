@@ -26,8 +26,9 @@ class Encoded:
 
     def frame(self, reply: str) -> bytes:
         """The command that publishes it, and has its acknowledgement sent to `reply`."""
-        line = f"HPUB {self.message.subject} {reply} {len(self.headers)} {self.size}\r\n"
-        return b"".join((line.encode(), self.headers, self.message.body, b"\r\n"))
+        message, headers = self.message, self.headers
+        line = f"HPUB {message.subject} {reply} {len(headers)} {self.size}\r\n"
+        return b"".join((line.encode(), headers, message.body, b"\r\n"))
 
 
 def encode(messages: Sequence[Outgoing]) -> list[Encoded]:

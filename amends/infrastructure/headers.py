@@ -45,7 +45,7 @@ def template(*names: str) -> str:
 
 def plain(headers: Mapping[str, str]) -> Headers:
     """Headers of which each name and value is known to travel as it is."""
-    return Headers("".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode())
+    return Headers("\r\n".join((*map(": ".join, headers.items()), "")).encode())
 
 
 def fields(lines: str) -> dict[str, str]:

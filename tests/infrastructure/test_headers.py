@@ -10,7 +10,7 @@ from amends.domain.wire import NATS_MSG_ID
 from amends.infrastructure.broker import Unsendable
 from amends.infrastructure.encoding import encode
 from amends.infrastructure.headers import Headers, plain, restored, stored, template
-from amends.infrastructure.nats.reader import header_fields
+from amends.infrastructure.nats.protocol import header_fields
 from amends.infrastructure.ports import Outgoing
 
 SAID = {"ce-id": "m1", "Amends-Key": "a: b", "Amends-Step": "größe", "empty": ""}

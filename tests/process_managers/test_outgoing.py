@@ -11,7 +11,7 @@ from amends.domain.aggregate import SagaAggregate
 from amends.infrastructure.broker import Unsendable
 from amends.infrastructure.encoding import encode
 from amends.infrastructure.headers import Headers
-from amends.infrastructure.nats.reader import header_fields
+from amends.infrastructure.nats.protocol import header_fields
 from amends.infrastructure.ports import Outgoing
 from amends.process_managers import outgoing
 from amends.testing.stepper import Stepper

@@ -15,6 +15,8 @@ from amends.cli.running import execute, on_signal
 from amends.domain import wire
 from amends.infrastructure.broker import ConsumerSpec, streams
 from amends.infrastructure.embedded import Servers
+from amends.infrastructure.headers import plain
+from amends.infrastructure.letters import all_plain
 from amends.infrastructure.nats import Broker
 from amends.infrastructure.ports import Incoming, Outgoing
 from amends.infrastructure.settings import Settings
@@ -49,13 +51,12 @@ class Echo:
             reply, body = _REPLIES.get(subject, (f"{subject}.done", b"{}"))
             self._keys[subject].add(message.headers[wire.IDEMPOTENCY_KEY])
         command = message.headers[wire.CE_ID]
+        identity = f"reply-{command}"
         headers = {name: message.headers[name] for name in _COPIED}
-        headers |= {
-            wire.CE_ID: f"reply-{command}",
-            wire.CAUSATION_ID: command,
-            wire.OUTCOME: "rejected" if refused else "succeeded",
-        }
-        return Outgoing(f"reply-{command}", wire.event_subject(self._namespace, reply), headers, body)
+        headers[wire.CE_ID] = identity
+        headers[wire.CAUSATION_ID] = command
+        headers[wire.OUTCOME] = "rejected" if refused else "succeeded"
+        return Outgoing(identity, wire.event_subject(self._namespace, reply), plain(all_plain(headers)), body)
 
 
 def effects_said(said: str) -> dict[str, int]:

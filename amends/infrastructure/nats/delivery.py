@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, Self
 
 _SHORT: Final = 9
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class Delivery(NamedTuple):
@@ -24,5 +23,5 @@ class Delivery(NamedTuple):
         """
         tokens = reply.split(".")
         first = 2 if len(tokens) == _SHORT else 4
-        received = _EPOCH + timedelta(microseconds=int(tokens[first + 5]) // 1000)
+        received = datetime.fromtimestamp(int(tokens[first + 5]) // 1000 / 1_000_000, UTC)
         return cls(tokens[first + 1], int(tokens[first + 2]), int(tokens[first + 3]), received)

@@ -17,8 +17,9 @@ from amends.infrastructure.broker import BrokerClosed, ConsumerSpec
 from amends.infrastructure.nats.delivery import Delivery
 from amends.infrastructure.nats.peers import Delivered, Peers, passed_on
 from amends.infrastructure.nats.progress import handled_until
+from amends.infrastructure.nats.protocol import header_fields
 from amends.infrastructure.nats.pull import Pull
-from amends.infrastructure.nats.reader import Taker, header_fields
+from amends.infrastructure.nats.reader import Taker
 from amends.infrastructure.ports import Incoming
 
 if TYPE_CHECKING:

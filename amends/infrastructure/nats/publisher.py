@@ -186,8 +186,9 @@ class JetStreamPublisher:
         if batch is None:
             return  # sent again meanwhile; that one's answer counts
         place = batch.unanswered.pop(subject)
+        message = batch.messages[place]
         batch.answered += 1
-        self._bytes -= batch.messages[place].size
+        self._bytes -= message.size
         known = from_json(answer) if answer else None
         if known is None:
             batch.for_now[place] = _NO_STREAM
@@ -195,13 +196,12 @@ class JetStreamPublisher:
             refused = batch.for_now if error.get("err_code") in _NOT_NOW else batch.refused
             refused[place] = f"{error.get('description')} ({error.get('err_code')})"
         elif not known.get("duplicate"):
-            self._note(known, batch.messages[place].message)
+            self._note(known, message.message)
         if not batch.unanswered:
             batch.news.set()
-        if self._has_room_again():
-            for each in self._batches:
-                if each.to_send:
-                    each.news.set()
+        for each in self._batches:
+            if each.to_send and self._has_room_again():
+                each.news.set()
 
     def _note(self, acknowledgement: Mapping[str, Any], message: Outgoing) -> None:
         identity = message.deduplication_id or message.message_id

@@ -11,19 +11,16 @@ from struct import Struct
 from typing import ClassVar, Final
 from uuid import UUID
 
-from psycopg import DataError, adapters
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
+from psycopg import DataError
 
-# Dimensions, whether values may be missing, the values' type, how many, the first one's index.
-_ARRAY: Final = Struct("!iiIii")
+from amends.infrastructure.postgres.dumping import register
+
 _LENGTH: Final = Struct("!i")
 _MISSING: Final = _LENGTH.pack(-1)
 _INTEGER: Final = Struct("!ii")  # each with its length before it
 _BIGINT: Final = Struct("!iq")
 _UUID_LENGTH: Final = _LENGTH.pack(16)
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Column:
@@ -126,12 +123,11 @@ class Moments(Column):
     kind = "timestamptz"
 
     def __init__(self, values: Sequence[datetime | None]) -> None:
-        super().__init__(
-            [
-                _MISSING if value is None else _BIGINT.pack(8, (value - _EPOCH) // _MICROSECOND)
-                for value in values
-            ]
-        )
+        super().__init__([_MISSING if value is None else _moment(value - _EPOCH) for value in values])
+
+
+def _moment(since: timedelta) -> bytes:
+    return _BIGINT.pack(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
 def _packed(layout: Struct, values: Sequence[int]) -> list[bytes]:
@@ -147,19 +143,5 @@ def _name(value: str) -> bytes:
     return _LENGTH.pack(len(encoded)) + encoded
 
 
-def _register(column: type[Column]) -> None:
-    type_ = adapters.types[column.kind]
-
-    class ColumnDumper(Dumper):
-        format = Format.BINARY
-        oid = type_.array_oid
-
-        def dump(self, obj: Column) -> bytes:
-            """The array in its binary form."""
-            return _ARRAY.pack(1, 1, type_.oid, len(obj.elements), 1) + b"".join(obj.elements)
-
-    adapters.register_dumper(column, ColumnDumper)
-
-
 for _each in (Bodies, Encoded, Texts, Names, Ids, Integers, Numbers, Moments):
-    _register(_each)
+    register(_each, _each.kind)

@@ -40,7 +40,7 @@ from amends.infrastructure.postgres.arrays import (
     Texts,
 )
 from amends.infrastructure.postgres.queries import load
-from amends.infrastructure.storable import storable
+from amends.infrastructure.storable import all_storable, storable
 
 QUERIES: Final = "amends.infrastructure.postgres.store_sql"
 
@@ -119,7 +119,7 @@ class Batch:
             **_rows(commit.rows),
             **_outbox(commit.outbox),
             **events_columns(events),
-            "published": Texts([storable(each) for each in commit.published]),
+            "published": Texts(all_storable(list(commit.published))),
             "schema": schema,
             "channel": channel,
         }
@@ -166,7 +166,7 @@ def _rows(rows: Sequence[SagaRow]) -> Arrays:
         "ids": Ids([row.saga_id for row in rows]),
         "sagas": Names([row.saga for row in rows]),
         "definitions": Integers([row.definition for row in rows]),
-        "keys": Texts([storable(row.key) for row in rows]),
+        "keys": Texts(all_storable([row.key for row in rows])),
         "statuses": Names([str(row.status) for row in rows]),
         "versions": Numbers([row.version for row in rows]),
         "expected": Numbers([row.expected for row in rows]),
@@ -176,10 +176,10 @@ def _rows(rows: Sequence[SagaRow]) -> Arrays:
 
 def _outbox(messages: Sequence[tuple[UUID | None, Outgoing]]) -> Arrays:
     return {
-        "message_ids": Texts([storable(each.message_id) for _, each in messages]),
-        "deduplication_ids": Texts([storable(each.deduplication_id) for _, each in messages]),
+        "message_ids": Texts(all_storable([each.message_id for _, each in messages])),
+        "deduplication_ids": Texts(all_storable([each.deduplication_id for _, each in messages])),
         "message_sagas": Ids([saga for saga, _ in messages]),
-        "subjects": Names([storable(each.subject) for _, each in messages]),
+        "subjects": Names(all_storable([each.subject for _, each in messages])),
         "headers": Encoded([stored(each.headers) for _, each in messages]),
         "bodies": Bodies([each.body for _, each in messages]),
     }

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 from nats.errors import ProtocolError
 
-from amends.infrastructure.nats.reader import Reader, header_fields
+from amends.infrastructure.nats.protocol import header_fields
+from amends.infrastructure.nats.reader import Reader
 
 TAKEN, OTHER = 1, 2
 HEADERS = b"NATS/1.0\r\nce-id: a\r\n\r\n"
