@@ -1,4 +1,4 @@
-"""What is compiled: the fold, the deciders, and the pure part of the worker's batches."""
+"""What is compiled: the fold, the deciders, the pure part of a batch, and what turns messages into bytes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ MODULES: Final = (
     "amends/domain/seen.py",
     "amends/domain/state.py",
     "amends/domain/turn.py",
+    "amends/infrastructure/encoding.py",
+    "amends/infrastructure/headers.py",
+    "amends/infrastructure/letters.py",
+    "amends/infrastructure/nats/delivery.py",
+    "amends/infrastructure/nats/protocol.py",
+    "amends/infrastructure/nats/publisher.py",
+    "amends/infrastructure/postgres/arrays.py",
+    "amends/infrastructure/postgres/batch.py",
+    "amends/infrastructure/storable.py",
     "amends/process_managers/batch.py",
     "amends/process_managers/draft.py",
     "amends/process_managers/outgoing.py",
