@@ -90,7 +90,7 @@ def _init(node: ast.ClassDef, fields: Sequence[Field]) -> str:
     keywords = [field.parameter for field in taken if field.keyword]
     if keywords:
         parameters += ["*", *keywords]
-    body = [field.assigned for field in fields]
+    body = [field.assigned for field in fields if field.init or field.default]
     if any(isinstance(each, ast.FunctionDef) and each.name == "__post_init__" for each in node.body):
         body.append("self.__post_init__()")
     return f"    def __init__({', '.join(parameters)}) -> None: {'; '.join(body)}"
@@ -124,7 +124,7 @@ def _field(name: str, kind: str, value: ast.expr | None) -> Field:
         kind,
         default=given.pop("default", ""),
         factory=given.pop("default_factory", ""),
-        init=given.pop("init", "True") == "True",
+        init=given.get("init") != "False",
         keyword=given.pop("kw_only", "False") == "True",
         options=", ".join(f"{option}={what}" for option, what in given.items()),
     )
@@ -143,7 +143,7 @@ def _decorator(node: ast.ClassDef) -> ast.expr | None:
 
 def _decoration(decorator: ast.expr) -> str:
     """Without slots and guards, which a compiled class has no need of."""
-    return "@written_out(unsafe_hash=True)" if _name(decorator) == "value" else "@written_out"
+    return "@written_out(unsafe_hash=True)" if "frozen=True" in ast.unparse(decorator) else "@written_out"
 
 
 def _name(decorator: ast.expr) -> str:

@@ -6,8 +6,8 @@ from amends.domain import events as e
 from amends.domain.choreography import observing
 from amends.domain.definition import InvalidMessage, read
 from amends.domain.foreign_replies import on_foreign_answer
-from amends.domain.inputs import Arrival
 from amends.domain.state import Status
+from amends.domain.told import Arrival
 from amends.domain.turn import Turn
 
 

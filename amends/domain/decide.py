@@ -18,10 +18,11 @@ from amends.domain.errors import AmendsError
 from amends.domain.handlers import calling
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.holding import on_admit
-from amends.domain.inputs import Admit, Arrival, Input, Release, Reply, Start, Tick
+from amends.domain.inputs import Input, Release
 from amends.domain.planning import again, attempt_failed, deadline_passed, proceed, wait_over
 from amends.domain.replies import on_reply
 from amends.domain.state import SagaState
+from amends.domain.told import Admit, Arrival, Reply, Start, Tick
 from amends.domain.turn import Turn
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from amends.domain import events as e
 from amends.domain.definition import StepDefinition
-from amends.domain.inputs import Arrival, Reply
 from amends.domain.replies import answer
 from amends.domain.state import Attempt, CommandRef, Line
+from amends.domain.told import Arrival, Reply
 from amends.domain.turn import Turn
 from amends.domain.wire import Direction, Outcome
 

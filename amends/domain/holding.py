@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from amends.domain import events as e
-from amends.domain.inputs import Admit
 from amends.domain.state import SagaState
+from amends.domain.told import Admit
 from amends.domain.turn import Turn
 from amends.domain.wire import Direction
 

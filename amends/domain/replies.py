@@ -12,9 +12,9 @@ from amends.domain import events as e
 from amends.domain.definition import Definition, InvalidMessage, read
 from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
-from amends.domain.inputs import Reply
 from amends.domain.planning import attempt_failed, attempt_rejected
 from amends.domain.state import CommandRef, Status
+from amends.domain.told import Reply
 from amends.domain.turn import Turn
 from amends.domain.wire import ATTEMPT, DIRECTION, FORGOTTEN, IDEMPOTENCY_KEY, ROUND, STEP, Direction, Outcome
 

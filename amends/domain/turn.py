@@ -77,8 +77,9 @@ class Turn:
 
     def record(self, kind: type[e.SagaEvent], **fields: Any) -> None:
         """Append an event and apply it."""
+        fields.update(self._common)
         # As `kind(...)` does, without packing the fields twice more.
-        event: e.SagaEvent = kind.__pydantic_validator__.validate_python({**self._common, **fields})
+        event: e.SagaEvent = kind.__pydantic_validator__.validate_python(fields)
         self._state = evolve(self._state, event, self._saga_id)
         self.events.append(event)
 

@@ -16,9 +16,10 @@ from amends.domain.definition import InvalidMessage
 from amends.domain.errors import ActionRefused, AmendsError, SchemaNotHeld
 from amends.domain.events import KeyLearnt, SagaEvent, SagaStarted, StartRefused
 from amends.domain.handlers.definition import AnyDefinition
-from amends.domain.inputs import Action, Admit, Arrival, Migrate, Tick
+from amends.domain.inputs import Action, Migrate
 from amends.domain.replies import Uncorrelated
 from amends.domain.state import SagaState
+from amends.domain.told import Admit, Arrival, Tick
 from amends.infrastructure.limits import WAITS, InForce
 from amends.infrastructure.ports import Commit, Held, Incoming, Loaded
 from amends.process_managers import limiting, outgoing, unclaimed

@@ -13,7 +13,7 @@ from uuid import UUID
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.correlation import LearntKey
 from amends.domain.history import Recorded
-from amends.domain.inputs import Admit, Tick
+from amends.domain.told import Admit, Tick
 from amends.infrastructure import metrics
 from amends.infrastructure.broker import PublishFailed
 from amends.infrastructure.limits import WAITS, InForce

@@ -128,8 +128,8 @@ class Draft:
         """Whether what was added since shows that its saga is as it was taken to be: once it is saved it does; not so
         what follows from its being so.
         """
-        saved, *odd = map(len, self._lists[:5])
-        return saved > mark[0] and odd == mark[1:5]
+        now = self.mark()
+        return now[0] > mark[0] and now[1:5] == mark[1:5]
 
     def take_back(self, mark: Sequence[int]) -> None:
         """Leave what there was at the mark."""

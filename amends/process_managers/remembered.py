@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from amends.domain.aggregate import SagaAggregate
-from amends.domain.inputs import Start
+from amends.domain.told import Start
 from amends.process_managers.batch import Told
 from amends.process_managers.routing import Routed
 

@@ -17,7 +17,8 @@ from amends.domain.definition import read
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.identity import message_id as message_id_of
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Arrival, Input, Reply, Start
+from amends.domain.inputs import Input
+from amends.domain.told import Arrival, Reply, Start
 from amends.domain.value import value
 from amends.domain.wire import (
     ATTEMPT,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from amends.domain.definition import InvalidMessage
 from amends.domain.events import JsonObject
-from amends.domain.inputs import Start
+from amends.domain.told import Start
 from amends.infrastructure.ports import Incoming, Store
 from amends.process_managers.batch import Told
 from amends.process_managers.errors import Unroutable

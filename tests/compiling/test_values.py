@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = '''\
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from amends.domain.value import Value, value
 
@@ -52,6 +52,17 @@ class Circle(Shape):
     """A round one."""
 
     radius: int
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What shapes are drawn on."""
+
+    shapes: tuple[Shape, ...]
+    area: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "area", len(self.shapes))
 
 
 @value(frozen=True, slots=True)
@@ -109,6 +120,14 @@ def test_a_value_that_inherits_fields_takes_them_first(shapes: Any) -> None:
     circle = shapes.Circle(shapes.Point(1), 5, colour="blue")
     assert (circle.at, circle.radius, circle.colour) == (shapes.Point(1), 5, "blue")
     assert dataclasses.replace(circle, radius=6).radius == 6
+
+
+def test_what_is_no_parameter_is_made_anew_where_a_value_is_replaced(shapes: Any) -> None:
+    dot = shapes.Dot(shapes.Point(1, names=()))
+    canvas = shapes.Canvas((dot,))
+    assert (canvas.area, dataclasses.replace(canvas, shapes=(dot, dot)).area) == (1, 2)
+    assert hash(canvas) == hash(shapes.Canvas((dot,)))
+    assert dataclasses.replace(shapes.Point(1), x=2).x == 2
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -9,8 +9,9 @@ from amends.domain import events as e
 from amends.domain.decide import decide
 from amends.domain.evolve import evolve
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Arrival, Input, Start, Tick
+from amends.domain.inputs import Input
 from amends.domain.state import SagaState
+from amends.domain.told import Arrival, Start, Tick
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

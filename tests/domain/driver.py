@@ -14,11 +14,12 @@ from amends.domain.definition import Definition
 from amends.domain.errors import ActionRefused
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Admit, Arrival, Cancel, Input, Migrate, Reply, Resume, Start, Suspend, Tick
+from amends.domain.inputs import Cancel, Input, Migrate, Resume, Suspend
 from amends.domain.messages import Command, Event
 from amends.domain.policy import Retry
 from amends.domain.saga import Saga, step
 from amends.domain.state import SagaState
+from amends.domain.told import Admit, Arrival, Reply, Start, Tick
 from amends.domain.wire import Direction, Outcome
 from amends.testing import invariants
 

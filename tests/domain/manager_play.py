@@ -16,9 +16,10 @@ from amends.domain.definition import Definition
 from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.history import Recorded
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Arrival, Cancel, Input, Reply, Start, Tick
+from amends.domain.inputs import Cancel, Input
 from amends.domain.saga import Saga
 from amends.domain.state import SagaState
+from amends.domain.told import Arrival, Reply, Start, Tick
 from amends.domain.wire import Outcome
 from amends.testing import invariants
 from tests.domain.driver import T0, name_of

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from amends.domain import events as e
 from amends.domain.definition import Definition
 from amends.domain.errors import ActionRefused
-from amends.domain.inputs import Action, Admit, Arrival, Input, Reply, Resume, Retry, Tick
+from amends.domain.inputs import Action, Input, Resume, Retry
+from amends.domain.told import Admit, Arrival, Reply, Tick
 from amends.domain.wire import Direction, Outcome
 from amends.testing import invariants
 from tests.domain.driver import SECOND, Play

@@ -16,7 +16,8 @@ from amends.domain.actions.refusing import name
 from amends.domain.choreography.chain import Overdue
 from amends.domain.errors import ActionRefused, DefinitionError
 from amends.domain.evolve import fold
-from amends.domain.inputs import Abandon, Cancel, Reschedule, Resume, Retry, Skip, Start, Suspend
+from amends.domain.inputs import Abandon, Cancel, Reschedule, Resume, Retry, Skip, Suspend
+from amends.domain.told import Start
 from tests.domain.chains import (
     MINUTE,
     CarBooked,

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from amends.domain import events as e
-from amends.domain.inputs import Tick
+from amends.domain.told import Tick
 from tests.domain.driver import SECOND, Play
 
 

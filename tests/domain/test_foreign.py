@@ -11,7 +11,8 @@ import pytest
 from amends import Command, Event, Foreign, Saga, step, wait_for
 from amends.domain import events as e
 from amends.domain.errors import DefinitionError
-from amends.domain.inputs import Abandon, Reply, Settle
+from amends.domain.inputs import Abandon, Settle
+from amends.domain.told import Reply
 from amends.domain.wire import Direction, Outcome
 from tests.domain.driver import RETRY, SECOND, Notify, Placed, Play, Release, Reserve
 

@@ -9,8 +9,8 @@ import pytest
 
 from amends.domain import events as e
 from amends.domain.errors import DefinitionError
-from amends.domain.inputs import Tick
 from amends.domain.saga import Saga, step
+from amends.domain.told import Tick
 from tests.domain.driver import (
     RETRY,
     SECOND,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from amends.domain.errors import ActionRefused
 from amends.domain.handlers.errors import BadAction
-from amends.domain.inputs import Cancel, Reply, Resume, Suspend
+from amends.domain.inputs import Cancel, Resume, Suspend
+from amends.domain.told import Reply
 from amends.domain.wire import Outcome
 from tests.domain.fulfilment import Approved, Charged, Disputed, Fulfilment, Ordered, PaidAhead
 from tests.domain.manager_play import Told

@@ -9,10 +9,10 @@ import pytest
 from amends.domain import events as e
 from amends.domain.definition import Definition, InvalidMessage
 from amends.domain.identity import command_id, idempotency_key, saga_id
-from amends.domain.inputs import Reply, Start
 from amends.domain.messages import Event
 from amends.domain.replies import Uncorrelated
 from amends.domain.saga import Saga, step
+from amends.domain.told import Reply, Start
 from amends.domain.wire import ATTEMPT, DIRECTION, IDEMPOTENCY_KEY, ROUND, STEP, Direction, Outcome
 from tests.domain.driver import SECOND, Placed, Play, Reserve
 

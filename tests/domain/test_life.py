@@ -12,7 +12,17 @@ import pytest
 from amends.domain import events as e
 from amends.domain.errors import ActionRefused
 from amends.domain.evolve import fold
-from amends.domain.inputs import Abandon, Action, Cancel, Resume, Retry, Settle, Skip, Suspend, Tick
+from amends.domain.inputs import (
+    Abandon,
+    Action,
+    Cancel,
+    Resume,
+    Retry,
+    Settle,
+    Skip,
+    Suspend,
+)
+from amends.domain.told import Tick
 from amends.domain.wire import Outcome
 from tests.domain.driver import SECOND, Play
 

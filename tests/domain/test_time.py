@@ -9,9 +9,9 @@ import pytest
 from amends.domain import events as e
 from amends.domain.decide import UnknownSaga, decide
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Tick
 from amends.domain.policy import Retry
 from amends.domain.saga import Saga, step
+from amends.domain.told import Tick
 from tests.domain.driver import RETRY, SECOND, T0, Order, Placed, Play, Refund, Reserve, Ship
 
 

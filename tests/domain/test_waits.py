@@ -11,7 +11,8 @@ from amends import Event, Saga, step, wait_for
 from amends.domain import events as e
 from amends.domain.definition import InvalidMessage
 from amends.domain.errors import DefinitionError
-from amends.domain.inputs import Arrival, Reschedule, Resume, Skip, Suspend
+from amends.domain.inputs import Reschedule, Resume, Skip, Suspend
+from amends.domain.told import Arrival
 from tests.domain.driver import (
     RETRY,
     SECOND,

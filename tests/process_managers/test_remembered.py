@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from amends.domain.aggregate import SagaAggregate
 from amends.domain.events import SagaCompleted, SagaStarted
-from amends.domain.inputs import Tick
+from amends.domain.told import Tick
 from amends.process_managers.remembered import Remembered
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -34,7 +34,8 @@ from amends import (
 from amends.domain import events as e
 from amends.domain.decide import take_turn
 from amends.domain.definition import Definition
-from amends.domain.inputs import Cancel, Reply, Start, Tick
+from amends.domain.inputs import Cancel
+from amends.domain.told import Reply, Start, Tick
 from amends.domain.wire import Direction, Outcome
 from amends.examples.order import Order
 from amends.projections.design import failures, outline

@@ -13,9 +13,9 @@ from amends.domain.handlers.actions import Action
 from amends.domain.handlers.applying import apply
 from amends.domain.handlers.definition import Handle, ManagerDefinition, subject_of_success
 from amends.domain.handlers.rejection import Rejection
-from amends.domain.inputs import Arrival, Start
 from amends.domain.messages import Event
 from amends.domain.state import SagaState, Status
+from amends.domain.told import Arrival, Start
 from amends.domain.turn import Turn
 from amends.domain.wire import Direction
 

@@ -17,21 +17,17 @@ from amends.domain.history import Recorded
 from amends.domain.inputs import (
     Abandon,
     Action,
-    Admit,
-    Arrival,
     Cancel,
     Input,
-    Reply,
     Reschedule,
     Resume,
     Retry,
     Settle,
     Skip,
-    Start,
     Suspend,
-    Tick,
 )
 from amends.domain.state import SagaState
+from amends.domain.told import Admit, Arrival, Reply, Start, Tick
 from amends.domain.wire import Outcome
 
 _TIMER: Final = Tick().message_id

@@ -17,9 +17,10 @@ from amends.domain.errors import ActionRefused
 from amends.domain.evolve import fold
 from amends.domain.handlers.definition import AnyDefinition, ManagerDefinition
 from amends.domain.history import Recorded
-from amends.domain.inputs import Arrival, Input, Migrate, Reply, Start, Tick
+from amends.domain.inputs import Input, Migrate
 from amends.domain.planning import proceed
 from amends.domain.state import SagaState
+from amends.domain.told import Arrival, Reply, Start, Tick
 from amends.domain.turn import Turn
 from amends.domain.wire import service
 from amends.projections.whatif.inputs import Told, told

@@ -18,8 +18,9 @@ from amends.domain.errors import AmendsError
 from amends.domain.events import JsonObject
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Input, Start
+from amends.domain.inputs import Input
 from amends.domain.state import SagaState, Status
+from amends.domain.told import Start
 from amends.domain.turn import Turn
 from amends.testing import invariants
 from amends.testing.exploring.likeness import likeness, plan_of

@@ -13,9 +13,10 @@ from pydantic_core import to_json
 from amends.domain.definition import AnyCommand, Definition
 from amends.domain.foreign import ForeignAnswers
 from amends.domain.handlers.definition import AnyDefinition, subject_of_success
-from amends.domain.inputs import Arrival, Cancel, Input, Reply, Tick
+from amends.domain.inputs import Cancel, Input
 from amends.domain.messages import Event
 from amends.domain.state import Attempt, Line, SagaState, Status, StepState, Wait
+from amends.domain.told import Arrival, Reply, Tick
 from amends.domain.wire import Direction, Outcome
 from amends.testing.exploring.likeness import OUTSIDE, plan_of
 from amends.testing.exploring.samples import choices

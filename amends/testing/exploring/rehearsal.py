@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from amends.domain.decide import take_turn
 from amends.domain.handlers.definition import ManagerDefinition
 from amends.domain.identity import saga_id
-from amends.domain.inputs import Start
+from amends.domain.told import Start
 from amends.domain.turn import Turn
 from amends.projections.design.conduct import Conduct
 from amends.testing.exploring.likeness import likeness
