@@ -14,6 +14,7 @@ _AMENDS: Final = UUID("5b0d3a52-6c1e-5f0a-9d55-0f6a5d1a9c37")
 _VERSION_5: Final = 0x5 << 76 | 0x2 << 62  # with the variant
 _NO_VERSION: Final = ~(0xF << 76 | 0x3 << 62)
 _UNKNOWN: Final = SafeUUID.unknown
+_DIGITS: Final = 32
 
 _json: Final = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -46,7 +47,16 @@ def message_id(subject: str, body: str) -> UUID:
 def named(namespace: UUID, name: str) -> UUID:
     """`uuid.uuid5`, the UUID by name and SHA-1 of RFC 9562, in half its time: a worker makes nine for a saga."""
     hashed = sha1(namespace.int.to_bytes(16, "big") + name.encode(), usedforsecurity=False).digest()
-    number = int.from_bytes(hashed[:16], "big") & _NO_VERSION | _VERSION_5
+    return _made(int.from_bytes(hashed[:16], "big") & _NO_VERSION | _VERSION_5)
+
+
+def parsed(text: str) -> UUID:
+    """`UUID(text)`, in less time where it is written as usual. Raises `ValueError`."""
+    digits = text.replace("-", "")
+    return _made(int(digits, 16)) if len(digits) == _DIGITS else UUID(text)
+
+
+def _made(number: int) -> UUID:
     made = object.__new__(UUID)
     object.__setattr__(made, "int", number)
     object.__setattr__(made, "is_safe", _UNKNOWN)

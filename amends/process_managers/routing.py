@@ -16,7 +16,7 @@ from amends.domain.correlation import Correlation, LearntKey, NoKey, key_of
 from amends.domain.definition import read
 from amends.domain.handlers.definition import AnyDefinition
 from amends.domain.identity import message_id as message_id_of
-from amends.domain.identity import saga_id
+from amends.domain.identity import parsed, saga_id
 from amends.domain.inputs import Input
 from amends.domain.told import Arrival, Reply, Start
 from amends.domain.value import value
@@ -52,7 +52,7 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f
 _CLAIMS: Final = (STEP, DIRECTION, ROUND, ATTEMPT, IDEMPOTENCY_KEY)
 NOBODY: Final = UUID(int=0)
 
-_parsed: Final = lru_cache(maxsize=10_000)(UUID)  # every answer names its saga
+_parsed: Final = lru_cache(maxsize=10_000)(parsed)  # every answer names its saga
 
 
 @value(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from amends.domain import events as e
 from amends.domain.definition import Definition, InvalidMessage
-from amends.domain.identity import command_id, idempotency_key, saga_id
+from amends.domain.identity import command_id, idempotency_key, parsed, saga_id
 from amends.domain.messages import Event
 from amends.domain.replies import Uncorrelated
 from amends.domain.saga import Saga, step
@@ -32,6 +32,16 @@ def test_the_saga_id_is_a_function_of_namespace_type_key_and_fork() -> None:
     }
     assert len(ids) == 6
     assert saga_id("ns", "order", "o1") in ids
+
+
+@pytest.mark.parametrize("form", ["{}", "{{{}}}", "urn:uuid:{}"])
+def test_an_id_is_read_however_it_is_written(form: str) -> None:
+    id_ = saga_id("ns", "order", "o1")
+    for text in (str(id_), id_.hex, str(id_).upper()):
+        assert parsed(form.format(text)) == UUID(form.format(text)) == id_
+    for wrong in ("", "o1", str(id_)[:-1], str(id_) + "0", str(id_).replace("4", "g")):
+        with pytest.raises(ValueError, match=r"UUID|int"):
+            parsed(form.format(wrong))
 
 
 @pytest.mark.semantics("same-start")
