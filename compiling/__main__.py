@@ -60,9 +60,10 @@ def remove() -> None:
 
 def _missing() -> str:
     """What there must be, and is not."""
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
-    if shutil.which(os.environ.get("CC", compiler).split()[0]) is None:
-        return f"expected a C compiler, and {compiler} is not installed"
+    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    command = compiler.split()[0]
+    if shutil.which(command) is None:
+        return f"expected a C compiler, and {command} is not installed"
     header = Path(sysconfig.get_path("include")) / "Python.h"
     if not header.exists():
         return f"expected Python's headers (on Debian: python3-dev), and there is no {header}"
