@@ -63,12 +63,12 @@ class Round:
 
 @dataclass(frozen=True)
 class System:
-    """Workers, one for each processor, and whoever answers their commands, in a namespace."""
+    """A worker and whoever answers its commands, in a namespace."""
 
     settings: Settings
     servers: Servers
     load: Load
-    workers: Sequence[Program]
+    worker: Program
     service: Program
 
 
@@ -77,8 +77,7 @@ async def echoed(of: Round) -> list[Figure]:
     async with _namespace(of.settings, "bench_a") as (settings, servers):
         async with _system(settings, servers, programs.ECHO) as system:
             figures = await _measured(of, system, "A", "echo service")
-            for worker in system.workers:
-                await worker.stop()
+            await system.worker.stop()
             figures += await _by_workers(of, settings, system.load)
             lines = await balanced(system.load)
             lines += effects(effects_said(await system.service.stop()), system.load.placed)
@@ -106,6 +105,7 @@ async def synced(of: Round) -> list[Figure]:
     async with (
         temporary(nats_sync_interval="always", namespace="bench_always") as (settings, servers),
         _system(settings, servers, programs.ECHO) as system,
+        programs.running(settings, *[programs.WORKER] * (_WORKERS - 1)),
     ):
         figures = await measure(system.load, plan, subject, of.tell)
         lines = await balanced(system.load)
@@ -115,20 +115,22 @@ async def synced(of: Round) -> list[Figure]:
 
 @asynccontextmanager
 async def _system(settings: Settings, servers: Servers, service: Sequence[str]) -> AsyncIterator[System]:
-    workers = [programs.WORKER] * _WORKERS
     async with (
-        programs.running(settings, service, *workers) as (answering, *deciding),
+        programs.running(settings, service, programs.WORKER) as (answering, worker),
         Load.open(settings) as load,
     ):
-        yield System(settings, servers, load, deciding, answering)
+        yield System(settings, servers, load, worker, answering)
 
 
 async def _measured(of: Round, system: System, subject: str, service: str) -> list[Figure]:
-    """All figures of one system, and what a saga costs while it is saturated."""
-    processes = {"workers": system.workers, service: [system.service]}
-    meters = Meters(system.servers, system.settings.namespace, system.load, processes)
-    figures = await measure(system.load, of.scale.plan, subject, of.tell, meters.edge)
-    counted = await statements(system.servers, system.load, of.scale.counted, subject)
+    """Latency with one worker; the rest, and what a saga costs while it is saturated, with one for each processor."""
+    plan = of.scale.plan
+    figures = await measure(system.load, replace(plan, seconds=0, at_once=0), subject, of.tell)
+    async with programs.running(system.settings, *[programs.WORKER] * (_WORKERS - 1)) as others:
+        processes = {"workers": [system.worker, *others], service: [system.service]}
+        meters = Meters(system.servers, system.settings.namespace, system.load, processes)
+        figures += await measure(system.load, replace(plan, rates=()), subject, of.tell, meters.edge)
+        counted = await statements(system.servers, system.load, of.scale.counted, subject)
     return [*figures, *meters.figures(subject), counted]
 
 
