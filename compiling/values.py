@@ -27,14 +27,8 @@ class Field:
     kind: str
     default: str = ""
     factory: str = ""
-    options: str = ""
     init: bool = True
     keyword: bool = False
-
-    @property
-    def declared(self) -> str:
-        """Without its default, which is that of a parameter now."""
-        return f"{self.name}: {self.kind}" + (f" = field({self.options})" if self.options else "")
 
     @property
     def parameter(self) -> str:
@@ -78,7 +72,7 @@ def _write_out(lines: list[str], node: ast.ClassDef, own: Sequence[Field], field
     first, last = node.body[0].end_lineno, declared[-1].end_lineno
     assert first is not None
     assert last is not None
-    written = ["    " + "; ".join(field.declared for field in own), *methods]
+    written = ["    " + "; ".join(ast.unparse(statement) for statement in declared), *methods]
     room = last - first
     assert len(written) <= room, f"{node.name}: no room for {len(written)} lines in {room}"
     lines[first:last] = written + [""] * (room - len(written))
@@ -122,11 +116,10 @@ def _field(name: str, kind: str, value: ast.expr | None) -> Field:
     return Field(
         name,
         kind,
-        default=given.pop("default", ""),
-        factory=given.pop("default_factory", ""),
+        default=given.get("default", ""),
+        factory=given.get("default_factory", ""),
         init=given.get("init") != "False",
-        keyword=given.pop("kw_only", "False") == "True",
-        options=", ".join(f"{option}={what}" for option, what in given.items()),
+        keyword=given.get("kw_only") == "True",
     )
 
 

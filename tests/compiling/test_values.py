@@ -122,6 +122,17 @@ def test_a_value_that_inherits_fields_takes_them_first(shapes: Any) -> None:
     assert dataclasses.replace(circle, radius=6).radius == 6
 
 
+def test_its_fields_tell_their_defaults(shapes: Any) -> None:
+    told = {each.name: each for each in dataclasses.fields(shapes.Point)}
+    assert (told["y"].default, told["names"].default_factory(), told["x"].default) == (
+        0,
+        [],
+        dataclasses.MISSING,
+    )
+    assert not told["note"].compare
+    assert [each.kw_only for each in dataclasses.fields(shapes.Circle)] == [False, True, False]
+
+
 def test_what_is_no_parameter_is_made_anew_where_a_value_is_replaced(shapes: Any) -> None:
     dot = shapes.Dot(shapes.Point(1, names=()))
     canvas = shapes.Canvas((dot,))

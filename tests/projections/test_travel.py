@@ -128,3 +128,12 @@ def test_facts_leave_out_what_is_as_it_was_in_the_beginning() -> None:
     assert "suspended" not in told
     assert told["steps"]["reserve"]["forward"]["rounds"]["1"]["payload"] == {"order_id": "o1"}
     assert facts(replace(state, suspended="an outage"))["suspended"] == "an outage"
+
+
+def test_facts_tell_what_was_seen_and_nothing_of_what_is_only_kept_beside_them() -> None:
+    state = declined().state
+    assert state.id_text == str(state.id)
+    handled = state.handlers.handled.adding("m2").adding("m1")
+    told = facts(replace(state, handlers=state.handlers.but(handled=handled)))
+    assert told["handlers"] == {"handled": ["m1", "m2"]}
+    assert not [name for name in told if name.startswith("_")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -58,8 +58,8 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, dict | MappingProxyType):
         return _named(cast("JsonObject", value))
-    if isinstance(value, set | frozenset):
-        return sorted(_plain(each) for each in cast("frozenset[Any]", value))
+    if isinstance(value, Set):
+        return sorted(_plain(each) for each in cast("Set[Any]", value))
     if isinstance(value, tuple | list):
         return _listed(list(cast("list[Any]", value)))
     if isinstance(value, datetime):
@@ -80,6 +80,8 @@ def _listed(values: list[Any]) -> Any:
 
 def _tells(field: Field[Any], value: Any) -> bool:
     came = getattr(value, field.name)
+    if not field.compare:  # what is kept beside the facts, so that it is made once
+        return False
     if field.name in _ALWAYS:
         return True
     if field.default is not MISSING:
