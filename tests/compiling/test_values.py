@@ -123,7 +123,7 @@ def test_a_value_that_inherits_fields_takes_them_first(shapes: Any) -> None:
 
 
 def test_its_fields_tell_their_defaults(shapes: Any) -> None:
-    told = {each.name: each for each in dataclasses.fields(shapes.Point)}
+    told: dict[str, Any] = {each.name: each for each in dataclasses.fields(shapes.Point)}
     assert (told["y"].default, told["names"].default_factory(), told["x"].default) == (
         0,
         [],

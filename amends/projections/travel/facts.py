@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict | MappingProxyType):
         return _named(cast("JsonObject", value))
     if isinstance(value, Set):
-        return sorted(_plain(each) for each in cast("Set[Any]", value))
+        return sorted(_plain(each) for each in value)
     if isinstance(value, tuple | list):
         return _listed(list(cast("list[Any]", value)))
     if isinstance(value, datetime):
