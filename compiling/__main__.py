@@ -20,6 +20,8 @@ from compiling.values import written_out
 ROOT: Final = Path(__file__).parent.parent
 BUILD: Final = ROOT / "build" / "compiled"
 
+CANNOT: Final = 3
+
 _MYPY: Final = """\
 [mypy]
 plugins = pydantic.mypy
@@ -28,13 +30,13 @@ ignore_missing_imports = True
 
 
 def main() -> int:
-    """Status 1, and what is missing or wrong on stderr, where it cannot be compiled."""
+    """Status 1 where compiling fails, `CANNOT` where what it needs is missing; which, and why, on stderr."""
     if "--remove" in sys.argv[1:]:
         remove()
         return 0
     if missing := _missing():
         print(f"make compile: {missing}; Amends runs without, interpreted", file=sys.stderr)
-        return 1
+        return CANNOT
     _lay_out()
     arguments = [sys.executable, "-m", "mypyc", "--config-file", "mypy.ini", *MODULES]
     done = subprocess.run(
@@ -83,7 +85,7 @@ def _lay_out() -> None:
 
 def _environment() -> dict[str, str]:
     quick = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0"}
-    return {**os.environ, **quick, "PYTHONPATH": str(BUILD)}
+    return {**quick, **os.environ, "PYTHONPATH": str(BUILD)}
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from compiling.__main__ import main
+from compiling.__main__ import CANNOT, main
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("CC", "no-such-compiler -O2")
-    assert main() == 1
+    assert main() == CANNOT
     assert "expected a C compiler, and no-such-compiler is not installed" in capsys.readouterr().err
 
 
@@ -21,5 +21,5 @@ def test_without_pythons_headers(
 ) -> None:
     monkeypatch.setenv("CC", "sh")
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
-    assert main() == 1
+    assert main() == CANNOT
     assert f"there is no {tmp_path}/Python.h; Amends runs without" in capsys.readouterr().err
