@@ -59,7 +59,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict | MappingProxyType):
         return _named(cast("JsonObject", value))
     if isinstance(value, Set):
-        return sorted(_plain(each) for each in value)
+        members: Set[Any] = value
+        return sorted(map(_plain, members))
     if isinstance(value, tuple | list):
         return _listed(list(cast("list[Any]", value)))
     if isinstance(value, datetime):
