@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel
 
 from amends.domain.events import JsonObject
+from amends.domain.seen import Seen
 from amends.domain.state import SagaState
 
 _TELLS_NOTHING: Final = frozenset({"at"})
@@ -58,9 +59,8 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json", exclude_defaults=True)
     if isinstance(value, dict | MappingProxyType):
         return _named(cast("JsonObject", value))
-    if isinstance(value, Set):
-        members: Set[Any] = value
-        return sorted(map(_plain, members))
+    if isinstance(value, set | frozenset | Seen):
+        return sorted(_plain(each) for each in cast("frozenset[Any]", value))
     if isinstance(value, tuple | list):
         return _listed(list(cast("list[Any]", value)))
     if isinstance(value, datetime):
