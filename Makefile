@@ -70,6 +70,6 @@ lock: $(READY) ## Compile the pinned requirements anew (ARGS=--upgrade takes new
 	$(COMPILE) $(ARGS) requirements/bench.in -o requirements/bench.txt
 
 clean: ## Remove the virtual environment, caches, builds, and the compiled core
-	rm -f *__mypyc.*.so
+	rm -f *__mypyc.*.so amends/compiled.txt
 	find amends -name '*.so' -delete
 	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

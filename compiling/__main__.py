@@ -14,7 +14,7 @@ import sysconfig
 from pathlib import Path
 from typing import Final
 
-from compiling.modules import MODULES
+from compiling.modules import MADE_OF, MODULES
 from compiling.values import written_out
 
 ROOT: Final = Path(__file__).parent.parent
@@ -37,19 +37,18 @@ def main() -> int:
     if missing := _missing():
         print(f"make compile: {missing}; Amends runs without, interpreted", file=sys.stderr)
         return CANNOT
+    remove()  # first: with one that is stale the package cannot be imported
     _lay_out()
     arguments = [sys.executable, "-m", "mypyc", "--config-file", "mypy.ini", *MODULES]
     done = subprocess.run(
         arguments, cwd=BUILD, env=_environment(), check=False, capture_output=True, text=True
     )
-    if done.returncode:
+    built = [each for each in BUILD.rglob("*.so") if each.relative_to(BUILD).parts[0] != "build"]
+    if done.returncode or len(built) != len(MODULES) + 1:  # one holds what they share
         print(f"make compile: the compiler failed\n{done.stdout}{done.stderr}", file=sys.stderr)
         return 1
-    remove()
-    for built in BUILD.rglob("*.so"):
-        path = built.relative_to(BUILD)
-        if path.parts[0] != "build":
-            shutil.copy(built, ROOT / path)
+    for path in (*built, BUILD / "amends" / MADE_OF):
+        shutil.copy(path, ROOT / path.relative_to(BUILD))
     print(f"compiled {len(MODULES)} modules of the core")
     return 0
 
@@ -58,6 +57,7 @@ def remove() -> None:
     """Remove the extension modules of an earlier build."""
     for built in (*ROOT.glob("*__mypyc.*.so"), *(ROOT / "amends").rglob("*.so")):
         built.unlink()
+    (ROOT / "amends" / MADE_OF).unlink(missing_ok=True)
 
 
 def _missing() -> str:
@@ -74,9 +74,12 @@ def _missing() -> str:
 
 def _lay_out() -> None:
     """A copy of the package, in which the values' methods are written out."""
+    from amends.infrastructure.core import digest
+
     shutil.rmtree(BUILD, ignore_errors=True)
     ignored = shutil.ignore_patterns("__pycache__", "*.so")
     shutil.copytree(ROOT / "amends", BUILD / "amends", ignore=ignored)
+    (BUILD / "amends" / MADE_OF).write_text(digest(BUILD / "amends"))
     (BUILD / "mypy.ini").write_text(_MYPY)
     for module in MODULES:
         path = BUILD / module

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+MADE_OF: Final = "compiled.txt"
+"""The file that tells of which sources; `amends.infrastructure.core` compares it with those that are there."""
+
 MODULES: Final = (
     "amends/domain/aggregate.py",
     "amends/domain/changes.py",

@@ -61,7 +61,9 @@ def play(bug: Bug | None) -> tuple[str, str]:
     with tempfile.TemporaryDirectory(prefix="amends-mutation-") as folder:
         copy = Path(folder)
         for name in ("amends", "tests"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+            shutil.copytree(
+                ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "compiled.txt")
+            )
         shutil.copy(ROOT / "pyproject.toml", copy)
         if bug is not None:
             file = copy / bug.file
