@@ -168,4 +168,4 @@ def _saga_lines(namespace: str, saga: str, definition: int, saga_id: str, key: s
     """The headers that are the same on all messages of the saga."""
     # A header is a line of ASCII without blanks at its ends; a key may be anything.
     named = ("1.0", f"/amends/{namespace}/{saga}", saga_id, saga_id, f"{saga}@{definition}", header(key))
-    return _SAGA % named + (_TRACE % trace if trace else "")
+    return _SAGA % named + (_TRACE % header(trace) if trace else "")

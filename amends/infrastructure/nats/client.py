@@ -65,7 +65,8 @@ class Client(NatsClient):
         transport = self._transport
         if not isinstance(transport, TcpTransport) or transport._io_writer is None:
             return None
-        return None if transport._io_writer.transport.get_write_buffer_size() else transport
+        socket = transport._io_writer.transport
+        return None if socket.is_closing() or socket.get_write_buffer_size() else transport
 
     def forget_pending(self) -> None:
         """Drop what was written for a connection that is gone.

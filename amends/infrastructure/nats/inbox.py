@@ -64,7 +64,8 @@ class JetStreamInbox:
             Pull(broker, each, broker.client.new_inbox(), min(buffer, each.ahead or buffer))
             for each in consumers
         ]
-        self._peers = Peers(broker, consumers, broker.client.new_inbox(), self._is_busy)
+        own = broker.client.new_inbox().rpartition(".")[2]
+        self._peers = Peers(broker, consumers, f"{broker.namespace}.svc.inbox.{own}", self._is_busy)
         self._subscriptions: list[Subscription] = []
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
@@ -177,9 +178,12 @@ class JetStreamInbox:
 
     async def _keep_pulling(self) -> None:
         await self._broker.connected()
-        self._subscriptions += await self._peers.open(self._take_passed_on)
         for pull in self._pulls:
             self._subscriptions.append(await self._broker.client.take(f"{pull.subject}.*", self._taker(pull)))
+        for pull in self._pulls:
+            await self._attend_to(pull)
+        # Only now: what is passed on for a consumer that is not known yet is not taken.
+        self._subscriptions += await self._peers.open(self._take_passed_on)
         while True:
             self._attend.clear()
             for pull in self._pulls:
@@ -234,7 +238,7 @@ class JetStreamInbox:
 
     def _take_passed_on(self, subject: str, _reply: str, headers: bytes, body: bytes) -> None:
         """Out of the hands of another inbox. What is of another life of its consumer will be delivered again."""
-        life, delivered = passed_on(subject, headers, body)
+        life, delivered = passed_on(subject.removeprefix(f"{self._peers.name}."), headers, body)
         delivery = Delivery.parse(delivered.reply)
         for pull in self._pulls:
             if pull.spec.durable == delivery.consumer and pull.life == life and pull.is_live:

@@ -1,8 +1,8 @@
 """Inboxes that share consumers, and which of them each message is for.
 
-A saga is decided most cheaply where it was decided last. So inboxes tell each other that they are there, and pass on
-what another one should have, as it came. Nothing rests on it: what gets lost on the way is delivered again, and what
-inboxes do not agree on is handled by whoever has it.
+A saga is decided most cheaply where it was decided last. So inboxes tell each other that they are there, and what
+belongs together goes to one of them: the others pass it on, as it came. Nothing rests on it: what gets lost on the way
+is delivered again, and what inboxes do not agree on is handled by whoever has it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zlib import crc32
 
 from nats import errors
 from nats.aio.subscription import Subscription
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from amends.infrastructure.broker import ConsumerSpec
 from amends.infrastructure.nats.reader import Taker
@@ -28,6 +28,8 @@ _FORGET_AFTER: Final = 3.0
 _GOODBYE_WITHIN: Final = 0.5
 _REPLY: Final = ".$JS.ACK."
 _BYE: Final = "bye"
+_NAME: Final = r"^[^\s.*>]+(\.[^\s.*>]+)+$"
+"""A subject, for it is written into commands of the protocol as it comes."""
 
 
 class Delivered(NamedTuple):
@@ -39,9 +41,12 @@ class Delivered(NamedTuple):
     body: bytes
 
 
-def passed_on(subject: str, headers: bytes, body: bytes) -> tuple[str, Delivered]:
-    """What another inbox passed on: the life of the consumer that it had it from, and the message."""
-    _, _, life, rest = subject.split(".", 3)
+def passed_on(what: str, headers: bytes, body: bytes) -> tuple[str, Delivered]:
+    """What another inbox passed on: the life of the consumer that it had it from, and the message.
+
+    `what` is the subject that it came on, less the name of the inbox.
+    """
+    life, _, rest = what.partition(".")
     original, _, reply = rest.partition(_REPLY)
     return life, Delivered(original, f"{_REPLY[1:]}{reply}", headers, body)
 
@@ -49,7 +54,7 @@ def passed_on(subject: str, headers: bytes, body: bytes) -> tuple[str, Delivered
 class _Told(BaseModel):
     """What inboxes tell each other; one that goes has no consumers."""
 
-    inbox: str
+    inbox: str = Field(pattern=_NAME)
     consumers: frozenset[str]
     busy: bool
 
@@ -78,6 +83,7 @@ class Peers:
         self._members: dict[str, list[str]] = {}
         self._frames: list[bytes] = []
         self._byes = 0
+        self._closed = False
         self._news = asyncio.Event()
         self._newcomer = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,6 +107,7 @@ class Peers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._closed = True
         self._members.clear()
         if not self._tasks or not self._broker.is_up:
             return
@@ -172,7 +179,7 @@ class Peers:
         known = self._peers.pop(told.inbox, None)
         if consumers:
             self._peers[told.inbox] = _Peer(consumers, told.busy, self._loop.time())
-        if known is None or known.consumers != consumers:
+        if consumers != (known.consumers if known is not None else frozenset()):
             self._arrange()
             self._newcomer.set()
         if known is not None and reply:
@@ -181,6 +188,8 @@ class Peers:
 
     def _arrange(self) -> None:
         """Who shares which consumer: in the same order with each of them, so that all choose the same for a message."""
+        if self._closed:
+            return
         members = {
             place: sorted(
                 [self.name, *(name for name, peer in self._peers.items() if place in peer.consumers)]

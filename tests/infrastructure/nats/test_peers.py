@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from amends.infrastructure.nats import Broker, ConsumerSpec, JetStreamInbox, streams
+from amends.infrastructure.nats import Broker, ConsumerSpec, JetStreamInbox, peers, streams
 from amends.infrastructure.ports import Incoming, Outgoing
 
 if TYPE_CHECKING:
@@ -87,8 +87,9 @@ async def acquainted(broker: Broker, *all_: Taking) -> None:
 async def test_the_messages_of_one_saga_go_to_one_inbox_each_once(own_server: OwnServer) -> None:
     async with AsyncExitStack() as stack:
         brokers = [await stack.enter_async_context(Broker(own_server.url)) for _ in range(3)]
-        await brokers[0].ensure(STREAMS, [SPEC])
-        inboxes = [await stack.enter_async_context(broker.inbox([SPEC])) for broker in brokers]
+        spec = replace(SPEC, ack_wait=LONG)  # nothing is delivered again because this process was slow
+        await brokers[0].ensure(STREAMS, [spec])
+        inboxes = [await stack.enter_async_context(broker.inbox([spec])) for broker in brokers]
         taking = [Taking(inbox) for inbox in inboxes]
         await acquainted(brokers[0], *taking)
         sent = messages(60, 10)
@@ -105,7 +106,10 @@ async def test_the_messages_of_one_saga_go_to_one_inbox_each_once(own_server: Ow
         assert await inboxes[0].handled_until() is None  # all of it is acknowledged
 
 
-async def test_what_was_passed_on_to_an_inbox_that_died_is_delivered_again(own_server: OwnServer) -> None:
+async def test_what_was_passed_on_to_an_inbox_that_died_is_delivered_again(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "_FORGET_AFTER", LONG)
     async with Broker(own_server.url) as broker, Broker(own_server.url) as doomed:
         await broker.ensure(STREAMS, [SPEC])
         async with broker.inbox([SPEC]) as inbox, doomed.inbox([SPEC]) as other:
@@ -163,7 +167,22 @@ async def test_a_message_of_another_life_of_the_consumer_is_not_taken(own_server
             assert list(await inbox.receive(1, 0.5)) == []
 
 
-@pytest.mark.parametrize("told", [b"", b"{}", b'{"inbox": 1}', b"\xff"])
+async def test_inboxes_that_share_nothing_do_not_answer_each_other(own_server: OwnServer) -> None:
+    """Each tells of itself once a second, however many others there are."""
+    other_spec = replace(SPEC, durable="saga-trip", filter_subjects=("amends.evt.trips.>",))
+    told: list[bytes] = []
+    async with Broker(own_server.url) as broker, Broker(own_server.url) as other_broker:
+        await broker.ensure(STREAMS, [SPEC, other_spec])
+        await broker.client.take("amends.svc.peers", lambda *came: told.append(came[3]))
+        async with broker.inbox([SPEC]) as inbox, other_broker.inbox([other_spec]) as other:
+            await asyncio.gather(inbox.receive(1, 1.5), other.receive(1, 1.5))
+    assert 2 < len(told) < 12
+
+
+ODD = b'{"inbox": "a b.c\\r\\nPUB x 0", "consumers": ["AMENDS_EVENTS/saga-order"], "busy": false}'
+
+
+@pytest.mark.parametrize("told", [b"", b"{}", b'{"inbox": 1}', b"\xff", ODD])
 async def test_what_nobody_understands_is_passed_over(own_server: OwnServer, told: bytes) -> None:
     async with Broker(own_server.url) as broker:
         await broker.ensure(STREAMS, [SPEC])
