@@ -133,7 +133,9 @@ async def _until_set(place: Town) -> dict[str, tuple[SagaRow, int]]:
             rows = {row.saga: row for row in await place.store.saga_rows()}
             told = {saga: await place.store.history(row.saga_id) for saga, row in rows.items()}
             delayed = any(each.event.type == "command.retry-scheduled" for each in told.get("delay", ()))
-            if rows.keys() == timers.KINDS.keys() and delayed:
+            # Rows are read before histories: a saga may have gone on in between.
+            alike = all(row.version == len(told[saga]) for saga, row in rows.items())
+            if rows.keys() == timers.KINDS.keys() and delayed and alike:
                 return {saga: (row, len(told[saga])) for saga, row in rows.items()}
             await asyncio.sleep(0.02)
 
