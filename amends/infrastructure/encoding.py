@@ -14,6 +14,7 @@ from amends.infrastructure.headers import Headers, plain
 from amends.infrastructure.ports import Outgoing
 
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_BLOCK: Final = f"NATS/1.0\r\n%b{wire.NATS_MSG_ID}: %b\r\n\r\n".encode()
 
 
 @value(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def encode(messages: Sequence[Outgoing]) -> list[Encoded]:
     for message in messages:
         identity = message.deduplication_id or message.message_id
         if type(message.headers) is Headers:
-            block = b"NATS/1.0\r\n%bNats-Msg-Id: %b\r\n\r\n" % (message.headers.lines, identity.encode())
+            block = _BLOCK % (message.headers.lines, identity.encode())
         else:
             headers = {**message.headers, wire.NATS_MSG_ID: identity}
             if not _is_plain(message.subject, headers) and (reason := _why_not(message.subject, headers)):

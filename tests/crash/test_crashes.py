@@ -150,20 +150,7 @@ async def _next_event(place: Town, saga_id: UUID, told: int) -> SagaEvent:
 ANSWERED = {"command.succeeded", "command.rejected", "command.failed"}
 
 
-async def test_two_workers_share_the_sagas(tmp_path: Path) -> None:
-    async with (
-        town(tmp_path / "data") as place,
-        Worker([Order], place.settings, name="one"),
-        Worker([Order], place.settings, name="two"),
-    ):
-        await place.place(200)
-        await place.check()
-        rows = await place.store.saga_rows(saga="order", limit=10_000)
-        by = {recorded.event.by for row in rows for recorded in await place.store.history(row.saga_id)}
-        assert by == {"one", "two"}
-
-
-async def test_of_two_workers_one_decides_all_answers_of_a_saga(tmp_path: Path) -> None:
+async def test_two_workers_share_the_sagas_and_one_decides_all_answers_of_each(tmp_path: Path) -> None:
     """Whoever started it: what the other receives is passed on, so that neither has to read its history again."""
     async with (
         town(tmp_path / "data") as place,
@@ -174,6 +161,7 @@ async def test_of_two_workers_one_decides_all_answers_of_a_saga(tmp_path: Path) 
         await place.check()
         rows = await place.store.saga_rows(saga="order", limit=10_000)
         histories = [await place.store.history(row.saga_id) for row in rows]
+        assert {each.event.by for history in histories for each in history} == {"one", "two"}
         deciders = [
             {each.event.by for each in history if each.event.type in ANSWERED} for history in histories
         ]

@@ -1,4 +1,4 @@
-"""What is written in NATS's protocol: the line and the header block of a message, and where it was delivered from."""
+"""What is written in NATS's protocol: the line and the header block of a message."""
 
 from __future__ import annotations
 
