@@ -38,9 +38,13 @@ def saga_test(request: pytest.FixtureRequest) -> Iterator[SagaTest]:
 
 @pytest.fixture(scope="session")
 def _amends_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from amends.infrastructure.embedded.folder import Folder
     from amends.infrastructure.settings import Settings
     from amends.testing.kit.embedded import EmbeddedServers
 
     settings = Settings(data_dir=tmp_path_factory.mktemp("amends"), database_url=None, nats_url=None)
-    with EmbeddedServers(settings) as servers:
-        yield servers
+    try:
+        with EmbeddedServers(settings) as servers:
+            yield servers
+    finally:
+        Folder(settings.data_dir).delete()  # part of it may lie elsewhere, where pytest does not clean up

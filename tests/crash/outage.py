@@ -107,10 +107,21 @@ async def services(settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def _servers(settings: Settings) -> AsyncIterator[Servers]:
+    """Embedded servers, whose data is deleted afterwards: part of it may lie where pytest does not clean up."""
+    servers = Servers(settings)
+    try:
+        async with servers:
+            yield servers
+    finally:
+        servers.folder.delete()
+
+
+@asynccontextmanager
 async def town(folder: Path, *, staffed: bool = True) -> AsyncIterator[Town]:
     """Servers of the test's own; `staffed`: and the four services."""
     settings = Settings(data_dir=folder, batch_size=20)
-    async with Servers(settings) as servers, AsyncExitStack() as stack:
+    async with _servers(settings) as servers, AsyncExitStack() as stack:
         urls = {name: await servers.participant_database(name) for name in SERVICES}
         await prepare(urls, {"lamp": 1000})
         if staffed:
