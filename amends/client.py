@@ -167,8 +167,8 @@ class Client(Operating):
         messages: list[Outgoing] = []
         runs: list[Run] = []
         for event in events:
-            message = self._start_message(event.subject, event.model_dump_json())
             id_ = saga_id(self._namespace, definition.name, definition.key_of(event))
+            message = self._start_message(id_, event.subject, event.model_dump_json())
             messages.append(message)
             runs.append(Run(self, id_, message.message_id))
         await self._publisher.publish(messages)
@@ -178,7 +178,8 @@ class Client(Operating):
         self, saga: str, subject: str, key: str, body: str, *, tx: Tx | None = None
     ) -> Run:
         """Publish a start event that is JSON already."""
-        message = self._start_message(subject, body)
+        id_ = saga_id(self._namespace, saga, key)
+        message = self._start_message(id_, subject, body)
         if tx is None:
             await self._publisher.publish([message])
         elif self._outbox is not None:
@@ -189,9 +190,9 @@ class Client(Operating):
                 "expected Client(outbox_url=...), the database that the transaction is in, where start is given "
                 "a transaction; got none"
             )
-        return Run(self, saga_id(self._namespace, saga, key), message.message_id)
+        return Run(self, id_, message.message_id)
 
-    def _start_message(self, subject: str, body: str) -> Outgoing:
+    def _start_message(self, saga: UUID, subject: str, body: str) -> Outgoing:
         identity = message_id(subject, body)
         headers: dict[str, str] = {
             wire.CE_SPECVERSION: "1.0",
@@ -199,6 +200,7 @@ class Client(Operating):
             wire.CE_SOURCE: f"/amends/{self._namespace}/client",
             wire.CE_TYPE: subject,
             wire.CE_TIME: wire.timestamp(SystemClock().now()),
+            wire.SAGA_ID: str(saga),  # by which workers tell who of them gets what comes of it
         }
         place = wire.event_subject(self._namespace, subject)
         return Outgoing(str(identity), place, headers, body.encode())

@@ -33,6 +33,8 @@ def consumer_specs(
         starts = start_filter(namespace, saga, shapes)
         replies = reply_filter(namespace, saga, shapes)
         ahead = registry.limits.get(saga)
-        specs.append(spec(f"{START}{saga}", starts, ahead=ahead))
+        # What is asked for by slots that are free here stays here.
+        passed_on_by = wire.SAGA_ID if ahead is None else ""
+        specs.append(spec(f"{START}{saga}", starts, ahead=ahead, together=passed_on_by))
         specs.append(spec(f"{REPLIES}{saga}", replies, together=wire.SAGA_ID))
     return specs

@@ -147,11 +147,11 @@ async def _next_event(place: Town, saga_id: UUID, told: int) -> SagaEvent:
     return history[told].event
 
 
-ANSWERED = {"command.succeeded", "command.rejected", "command.failed"}
+DECIDED = {"saga.started", "command.succeeded", "command.rejected", "command.failed"}
 
 
-async def test_two_workers_share_the_sagas_and_one_decides_all_answers_of_each(tmp_path: Path) -> None:
-    """Whoever started it: what the other receives is passed on, so that neither has to read its history again."""
+async def test_two_workers_share_the_sagas_and_one_decides_all_of_each(tmp_path: Path) -> None:
+    """What the other receives of it is passed on, so that neither has to read its history."""
     async with (
         town(tmp_path / "data") as place,
         Worker([Order], place.settings, name="one"),
@@ -161,9 +161,8 @@ async def test_two_workers_share_the_sagas_and_one_decides_all_answers_of_each(t
         await place.check()
         rows = await place.store.saga_rows(saga="order", limit=10_000)
         histories = [await place.store.history(row.saga_id) for row in rows]
-        assert {each.event.by for history in histories for each in history} == {"one", "two"}
         deciders = [
-            {each.event.by for each in history if each.event.type in ANSWERED} for history in histories
+            {each.event.by for each in history if each.event.type in DECIDED} for history in histories
         ]
         assert {"one"} in deciders
         assert {"two"} in deciders
