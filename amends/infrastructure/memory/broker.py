@@ -138,7 +138,7 @@ class MemoryBroker:
             f"consumer {spec.durable} of stream {spec.stream}",
             asdict(spec),
             asdict(found.spec),
-            {"filter_subjects", "deliver", "ahead"},
+            {"filter_subjects", "deliver", "ahead", "keep", "together"},  # the inbox's own, or mended
         )
         found.extend(filters)
         return found

@@ -36,8 +36,10 @@ class AttentiveConnection(AsyncConnection[TupleRow]):
     async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """What `gen`, which talks to the server, returns."""
         self.exchanges += 1
-        if not self.attentive or timeout is not None:
+        if timeout is not None:
             return await super().wait(gen, interval, timeout)
+        if not self.attentive:
+            return await self.at_leisure(gen, interval)
         if monotonic() - self._since > _LONGEST:
             await asyncio.sleep(0)
             self._since = monotonic()

@@ -1,14 +1,16 @@
-"""A small commit without a thread: at light load the way to one and back costs as much as the commit itself."""
+"""Commits without a thread, whose way there and back costs as much as a small commit, and which the event loop would
+then share the interpreter with.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Self, TypeVar
 from uuid import UUID
 
+from psycopg import AsyncConnection
 from psycopg.abc import PQGen
 
 from amends.infrastructure.postgres.application import SagaApplication
@@ -19,14 +21,15 @@ from amends.infrastructure.postgres.patience import to_its_end
 
 T = TypeVar("T")
 
+_AT_ONCE: Final = 2
+"""As many as an engine has batches under way."""
+
 _FEW: Final = 4
-"""Sagas. More take long enough for a thread to be worth its while, and for the next batch to be decided beside it."""
+"""Sagas. The answer to a commit of more does not come in a moment, and there is something else to be done meanwhile."""
 
 
 class _Connection(AttentiveConnection):
-    """Looks at its socket for a moment, and waits for an answer even where whoever asked was cancelled."""
-
-    attentive = True
+    """Waits for an answer even where whoever asked was cancelled."""
 
     async def at_leisure(self, gen: PQGen[T], interval: float) -> T:
         """What `gen` returns, which the connection is not left without."""
@@ -34,23 +37,38 @@ class _Connection(AttentiveConnection):
 
 
 class Direct:
-    """Commits on the event loop, one at a time, what is one small statement."""
+    """Commits on the event loop what is one statement; its connections are made when they are needed."""
 
-    def __init__(self, link: Link, application: SagaApplication) -> None:
-        self._link = link
+    def __init__(self, links: Sequence[Link], application: SagaApplication) -> None:
+        self._idle = list(links)
         self._application = application
 
     @classmethod
     @asynccontextmanager
     async def open(cls, conninfo: str, application: SagaApplication) -> AsyncGenerator[Self]:
-        """On a connection of its own."""
-        async with Link(conninfo, name="amends commits", kind=_Connection) as link:
-            yield cls(link, application)
+        """On connections of its own."""
+        async with AsyncExitStack() as stack:
+            links = [Link(conninfo, name="amends commits", kind=_Connection) for _ in range(_AT_ONCE)]
+            for link in links:
+                stack.push_async_exit(link)
+            yield cls(links, application)
 
     def suits(self, batch: Batch) -> bool:
-        """Whether it is small, and one statement."""
-        return len(batch.commit.rows) <= _FEW and not batch.is_unusual
+        """Whether it is one statement, and there is a connection for it now."""
+        return bool(self._idle) and not batch.is_unusual
 
     async def commit(self, batch: Batch) -> frozenset[UUID]:
         """As `SagaApplication.commit`, again and again while the database is away. Raises psycopg's errors."""
-        return await self._link.run(partial(self._application.commit_alone, batch))
+        alone = len(self._idle) == _AT_ONCE
+        few = alone and len(batch.commit.rows) <= _FEW
+
+        async def attempt(connection: AsyncConnection) -> frozenset[UUID]:
+            assert isinstance(connection, _Connection)
+            connection.attentive = few
+            return await self._application.commit_alone(batch, connection)
+
+        link = self._idle.pop()
+        try:
+            return await link.run(attempt)
+        finally:
+            self._idle.append(link)

@@ -85,7 +85,6 @@ class PostgresStore:
         self._patience = patience
         self._direct = direct
         self._schema = schema
-        self._committing = 0
 
     @classmethod
     @asynccontextmanager
@@ -113,10 +112,8 @@ class PostgresStore:
         Raises OutOfStep where a saga's row and its history do not have the same version; KeysTaken, CommitRefused.
         """
         batch = Batch(commit)
-        alone = not self._committing
-        self._committing += 1
         try:
-            if alone and self._direct.suits(batch):
+            if self._direct.suits(batch):
                 return await self._direct.commit(batch)
             return await self._patience.run(self.application.commit, batch)
         except (DatabaseError, psycopg.Error) as error:
@@ -130,8 +127,6 @@ class PostgresStore:
                 f"of each saga; {error}. Nothing of this batch was saved. One of the tables was changed by "
                 "hand, or restored without the other: restore both from one backup"
             ) from error
-        finally:
-            self._committing -= 1
 
     async def take_due(
         self, definitions: Collection[tuple[str, int]], until: datetime | None, limit: int, lease: timedelta
