@@ -92,13 +92,15 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as under_way:
                 while not self._is_stopping:
+                    # Taken only now: what comes while there is no room makes the next batch larger.
+                    await self._room.acquire()
                     receiving = self._inbox.receive(self._batch_size, self._patience())
                     messages = await self._waiting.until(receiving, ())
                     due = await self._attend()
                     if not (messages or due):
+                        self._room.release()
                         await self._deciding.flush()
                         continue
-                    await self._room.acquire()
                     batch = under_way.create_task(self._finish(messages, due, self._until))
                     batch.add_done_callback(lambda _: self._room.release())
             await self._deciding.flush()
