@@ -9,14 +9,14 @@ import asyncio
 import json
 from collections import defaultdict
 from datetime import timedelta
+from operator import itemgetter
 from typing import Final
 
 from amends.cli.running import execute, on_signal
 from amends.domain import wire
 from amends.infrastructure.broker import ConsumerSpec, streams
 from amends.infrastructure.embedded import Servers
-from amends.infrastructure.headers import plain
-from amends.infrastructure.letters import all_plain
+from amends.infrastructure.headers import Headers, template
 from amends.infrastructure.nats import Broker
 from amends.infrastructure.ports import Incoming, Outgoing
 from amends.infrastructure.settings import Settings
@@ -27,6 +27,8 @@ _REPLIES: Final = {
     "shipping.create": ("shipping.created", b'{"tracking":"x"}'),
 }
 _COPIED: Final = (wire.SAGA_ID, wire.SAGA, wire.KEY, wire.STEP, wire.DIRECTION, wire.ROUND, wire.ATTEMPT)
+_HEADERS: Final = template(*_COPIED, wire.CE_ID, wire.CAUSATION_ID, wire.OUTCOME)
+_copied: Final = itemgetter(*_COPIED)
 _AT_ONCE: Final = 500
 _LOOK_UP: Final = 0.5
 
@@ -52,11 +54,10 @@ class Echo:
             self._keys[subject].add(message.headers[wire.IDEMPOTENCY_KEY])
         command = message.headers[wire.CE_ID]
         identity = f"reply-{command}"
-        headers = {name: message.headers[name] for name in _COPIED}
-        headers[wire.CE_ID] = identity
-        headers[wire.CAUSATION_ID] = command
-        headers[wire.OUTCOME] = "rejected" if refused else "succeeded"
-        return Outgoing(identity, wire.event_subject(self._namespace, reply), plain(all_plain(headers)), body)
+        # Plain already: that is how the command brought them.
+        told = (*_copied(message.headers), identity, command, "rejected" if refused else "succeeded")
+        headers = Headers((_HEADERS % told).encode())
+        return Outgoing(identity, wire.event_subject(self._namespace, reply), headers, body)
 
 
 def effects_said(said: str) -> dict[str, int]:
