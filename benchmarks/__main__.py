@@ -37,7 +37,7 @@ SHORT: Final = Scale(
 )  # fmt: skip
 FULL: Final = Scale(
     Plan(seconds=60, warm=6, rates=(20, 100), light_seconds=8, at_once=10_000),
-    counted=2_000, together=5_000, synced=15, machine=1.5, messages=20_000, prototype=6_000, dbos=400, events=50_000,
+    counted=2_000, together=5_000, synced=15, machine=1.5, messages=20_000, prototype=50_000, dbos=400, events=50_000,
 )  # fmt: skip
 RUNS: Final = 5
 
