@@ -91,9 +91,7 @@ class Engine:
         """
         try:
             async with asyncio.TaskGroup() as under_way:
-                while not self._is_stopping:
-                    # Taken only now: what comes while there is no room makes the next batch larger.
-                    await self._room.acquire()
+                while await self._has_room():
                     receiving = self._inbox.receive(self._batch_size, self._patience())
                     messages = await self._waiting.until(receiving, ())
                     due = await self._attend()
@@ -106,6 +104,12 @@ class Engine:
             await self._deciding.flush()
         except BaseExceptionGroup as error:
             raise only(error) from error
+
+    async def _has_room(self) -> bool:
+        """Returns when a batch may begin; False: no more are to. What comes meanwhile makes the next one larger."""
+        if not self._is_stopping:
+            await self._room.acquire()
+        return not self._is_stopping
 
     def stop(self) -> None:
         """Finish the batches in hand, and take no more."""

@@ -581,3 +581,28 @@ async def test_an_engine_that_is_told_to_stop_finishes_the_batch_in_hand(system:
     assert await system.status("o2") == "unknown"
     left = await (await system.inbox(Order)).receive(10, 0)
     assert [message.headers[wire.CE_ID] for message in left] == ["start-o2"]
+
+
+async def test_an_engine_that_is_told_to_stop_while_it_has_no_room_takes_nothing_more(system: System) -> None:
+    committing = 0
+    told = asyncio.Event()
+
+    async def commit(changes: Commit) -> frozenset[Any]:
+        nonlocal committing
+        committing += 1
+        if committing == 2:  # as many batches as there may be at once
+            engine.stopping.set()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            await system.place("o3")
+            told.set()
+        await told.wait()
+        return await system.store.commit(changes)
+
+    engine = await system.engine(store=Instead(system.store, commit=commit), batch_size=1)
+    await system.place("o1", "o2")
+    await system.rest()
+    assert not engine.alive
+    assert [await system.told("o1"), await system.told("o2")] == [["saga.started", "command.recorded"]] * 2
+    left = await (await system.inbox(Order)).receive(10, 0)
+    assert [message.headers[wire.CE_ID] for message in left] == ["start-o3"]
