@@ -18,6 +18,7 @@ from amends.examples.order.messages import OrderPlaced
 from amends.examples.order.saga import Order
 from amends.examples.order.services import inventory, notifications, payments, shipping
 from amends.infrastructure.embedded import Servers
+from amends.infrastructure.embedded.folder import Folder
 from amends.infrastructure.postgres.store import PostgresStore
 
 FINAL = ("completed", "compensated")
@@ -107,21 +108,12 @@ async def services(settings: Settings) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _servers(settings: Settings) -> AsyncIterator[Servers]:
-    """Embedded servers, whose data is deleted afterwards: part of it may lie where pytest does not clean up."""
-    servers = Servers(settings)
-    try:
-        async with servers:
-            yield servers
-    finally:
-        servers.folder.delete()
-
-
-@asynccontextmanager
 async def town(folder: Path, *, staffed: bool = True) -> AsyncIterator[Town]:
     """Servers of the test's own; `staffed`: and the four services."""
     settings = Settings(data_dir=folder, batch_size=20)
-    async with _servers(settings) as servers, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        stack.callback(Folder(folder).delete)  # part of it may lie elsewhere, where pytest does not clean up
+        servers = await stack.enter_async_context(Servers(settings))
         urls = {name: await servers.participant_database(name) for name in SERVICES}
         await prepare(urls, {"lamp": 1000})
         if staffed:
