@@ -77,7 +77,8 @@ class Engine:
         self._releasing = Releasing(store.limits, self._deciding, limits, registry.limits, batch_size, probe)
         self._starting = Starting(store, inbox, self._deciding, registry, batch_size)
         self._is_stopping = False
-        self._waiting = Waiting()
+        self._receiving = Waiting()  # for messages
+        self._waiting = Waiting()  # for a time
         self._room = asyncio.Semaphore(_UNDER_WAY)
         self._offset: timedelta | None = None  # how far the database's clock is ahead of ours
         self._next_due: datetime | None = None
@@ -90,16 +91,18 @@ class Engine:
         Returns after `stop`, when the batches in hand are finished.
         """
         try:
+            await self._look_after()
             async with asyncio.TaskGroup() as under_way:
+                under_way.create_task(self._keep_looking())
                 while await self._has_room():
-                    receiving = self._inbox.receive(self._batch_size, self._patience())
-                    messages = await self._waiting.until(receiving, ())
-                    due = await self._attend()
-                    if not (messages or due):
+                    patience = _FLUSH if self._deciding.has_published else None
+                    receiving = self._inbox.receive(self._batch_size, patience)
+                    messages = await self._receiving.until(receiving, ())
+                    if not messages:
                         self._room.release()
                         await self._deciding.flush()
                         continue
-                    batch = under_way.create_task(self._finish(messages, due, self._until))
+                    batch = under_way.create_task(self._finish(messages, (), NO_MOMENT))
                     batch.add_done_callback(lambda _: self._room.release())
             await self._deciding.flush()
         except BaseExceptionGroup as error:
@@ -114,6 +117,7 @@ class Engine:
     def stop(self) -> None:
         """Finish the batches in hand, and take no more."""
         self._is_stopping = True
+        self._receiving.end()
         self._waiting.end()
 
     async def step(self, messages: Sequence[Incoming] = ()) -> None:
@@ -121,6 +125,17 @@ class Engine:
         due = await self._attend()
         await self._finish(messages, due, self._until)
         await self._deciding.flush()
+
+    async def _keep_looking(self) -> None:
+        """Do what no message asks for, when it is time, beside the batches: none waits for it."""
+        while not self._is_stopping:
+            await self._waiting.until(self._clock.sleep(self._patience()), None)
+            if not self._is_stopping:
+                await self._look_after()
+
+    async def _look_after(self) -> None:
+        due = await self._attend()
+        await self._finish((), due, self._until)
 
     async def _finish(self, messages: Sequence[Incoming], due: Sequence[UUID], until: datetime) -> None:
         if messages:
@@ -144,22 +159,21 @@ class Engine:
         return await self._take_due()
 
     def _patience(self) -> float:
-        """Seconds until something must be done even where no message comes."""
+        """Seconds until something must be done that no message asks for."""
         if self._deciding.is_awaited:
             return 0.0
         now = self._now()
         waits = [moment - now for moment in (self._next_due, self._releasing.again) if moment is not None]
         if self._next_housekeeping is not None:
             waits.append(self._next_housekeeping - self._clock.now())
-        patience = max(0.0, min(waits, default=timedelta(0)).total_seconds())
-        return min(patience, _FLUSH) if self._deciding.has_published else patience
+        return max(0.0, min(waits, default=timedelta(0)).total_seconds())
 
     def _now(self) -> datetime:
         """The database's time, as far as this worker can tell without asking."""
         return self._clock.now() + (self._offset or timedelta(0))
 
     def _wake_up_at(self, wake_up: datetime | None) -> None:
-        """A batch that was under way meanwhile has something to be done at this time; None: at once."""
+        """A batch has something to be done at this time; None: at once."""
         if wake_up is not None:
             if self._next_due is not None and self._next_due <= wake_up:
                 return
