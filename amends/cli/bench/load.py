@@ -26,6 +26,7 @@ _LEAST_WAITING: Final = 1_000
 _WAITING_SECONDS: Final = 2.0
 _LOOK_EVERY: Final = 0.2
 _STANDSTILL: Final = 60.0
+_TIMERS_LATE: Final = 0.001
 
 
 class StoodStill(AmendsError):
@@ -91,8 +92,8 @@ class Load:
         began = self._clock.now()
         for number in range(round(rate * seconds)):
             at = began + timedelta(seconds=number / rate)
-            await self._clock.sleep(max(0.0, -self._since(at)))
             placed = order(self.placed)
+            await self._until(at)
             self.placed += 1
             due[placed.order_id] = at
             await self._client.start(Order, placed)
@@ -136,6 +137,12 @@ class Load:
         if numbers:
             self.placed = numbers.stop
             await self._client.start_many(Order, map(order, numbers))
+
+    async def _until(self, moment: datetime) -> None:
+        """Returns at that moment. The event loop's timers count whole milliseconds, so the last one is not left to it."""
+        await self._clock.sleep(max(0.0, -self._since(moment) - _TIMERS_LATE))
+        while self._since(moment) < 0:
+            await self._clock.sleep(0)
 
     async def _is_one_left(self) -> bool:
         """Whether a saga is unfinished, as the store has it: which costs the same however many were ever placed."""
