@@ -188,7 +188,9 @@ async def _until_stopped(step: Callable[[], Awaitable[None]]) -> None:
     await asyncio.wait((work,))
 
 
-async def measure(postgres: str, nats: str, settings: Settings, count: int) -> list[Figure]:
+async def measure(
+    postgres: str, nats: str, settings: Settings, count: int, subject: str = "prototype"
+) -> list[Figure]:
     """Sagas a second, of so many that are started together after some to get warm."""
     async with (
         await psycopg.AsyncConnection.connect(postgres, autocommit=True) as connection,
@@ -210,7 +212,7 @@ async def measure(postgres: str, nats: str, settings: Settings, count: int) -> l
         await connection.execute(_DROP)
         await jetstream.remove("PROTOTYPE_EVENTS")
         await jetstream.remove("PROTOTYPE_COMMANDS")
-    return [Figure("prototype", "saturated", "sagas/s", (rate,))]
+    return [Figure(subject, "saturated", "sagas/s", (rate,))]
 
 
 async def _run(connection: psycopg.AsyncConnection, jetstream: JetStream, numbers: range) -> None:

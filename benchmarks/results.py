@@ -19,11 +19,14 @@ from amends.cli.bench.figure import Figure, together
 from amends.infrastructure.core import CORE
 
 TOGETHER: Final = "saturated, in the same round"
+SYNCED: Final = "A, JetStream syncs always"
+PROTOTYPE_SYNCED: Final = "prototype, JetStream syncs always"
 RATIOS: Final = (
     ("A", "DBOS"),
     ("A", "prototype"),
     ("B", "A"),
-    ("A, JetStream syncs always", "A"),
+    (SYNCED, "A"),
+    (SYNCED, PROTOTYPE_SYNCED),
 )
 
 

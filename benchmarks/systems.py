@@ -23,7 +23,9 @@ from amends.cli.bench.orders import effects, order
 from amends.cli.bench.programs import Program
 from amends.examples.order.books import SERVICES, Balance, balance, prepare
 from amends.infrastructure.embedded import Servers
+from benchmarks import prototype
 from benchmarks.meters import Meters, statements
+from benchmarks.results import PROTOTYPE_SYNCED, SYNCED
 from benchmarks.servers import temporary
 
 _PLENTY: Final = 10_000_000
@@ -46,6 +48,7 @@ class Scale:
     machine: float
     messages: int
     prototype: int
+    prototype_synced: int
     dbos: int
     events: int
 
@@ -63,24 +66,24 @@ class Round:
 
 @dataclass(frozen=True)
 class System:
-    """A worker and whoever answers its commands, in a namespace."""
+    """A worker and those who answer its commands, in a namespace."""
 
     settings: Settings
     servers: Servers
     load: Load
     worker: Program
-    service: Program
+    services: Sequence[Program]
 
 
 async def echoed(of: Round) -> list[Figure]:
     """A, and then with other numbers of workers."""
     async with _namespace(of.settings, "bench_a") as (settings, servers):
-        async with _system(settings, servers, programs.ECHO) as system:
+        async with _system(settings, servers, [programs.ECHO]) as system:
             figures = await _measured(of, system, "A", "echo service")
             await system.worker.stop()
             figures += await _by_workers(of, settings, system.load)
             lines = await balanced(system.load)
-            lines += effects(effects_said(await system.service.stop()), system.load.placed)
+            lines += effects(effects_said(await system.services[0].stop()), system.load.placed)
         return [*figures, nothing_lost("A", lines)]
 
 
@@ -99,35 +102,40 @@ async def real(of: Round) -> list[Figure]:
 
 
 async def synced(of: Round) -> list[Figure]:
-    """A with a JetStream that has everything on disk before it acknowledges."""
-    subject = "A, JetStream syncs always"
+    """A, and then the prototype, with a JetStream that has everything on disk before it acknowledges."""
+    subject = SYNCED
     plan = replace(of.scale.plan, seconds=of.scale.synced, rates=(), at_once=0)
     async with (
         temporary(nats_sync_interval="always", namespace="bench_always") as (settings, servers),
-        _system(settings, servers, programs.ECHO) as system,
+        _system(settings, servers, [programs.ECHO]) as system,
         programs.running(settings, *[programs.WORKER] * (_WORKERS - 1)),
     ):
         figures = await measure(system.load, plan, subject, of.tell)
         lines = await balanced(system.load)
-        lines += effects(effects_said(await system.service.stop()), system.load.placed)
-    return [*figures, nothing_lost(subject, lines)]
+        lines += effects(effects_said(await system.services[0].stop()), system.load.placed)
+        bare = await prototype.measure(
+            servers.database_url, servers.nats_url, settings, of.scale.prototype_synced, PROTOTYPE_SYNCED
+        )
+    return [*figures, nothing_lost(subject, lines), *bare]
 
 
 @asynccontextmanager
-async def _system(settings: Settings, servers: Servers, service: Sequence[str]) -> AsyncIterator[System]:
+async def _system(
+    settings: Settings, servers: Servers, services: Sequence[Sequence[str]]
+) -> AsyncIterator[System]:
     async with (
-        programs.running(settings, service, programs.WORKER) as (answering, worker),
+        programs.running(settings, *services, programs.WORKER) as (*answering, worker),
         Load.open(settings) as load,
     ):
         yield System(settings, servers, load, worker, answering)
 
 
-async def _measured(of: Round, system: System, subject: str, service: str) -> list[Figure]:
+async def _measured(of: Round, system: System, subject: str, services: str) -> list[Figure]:
     """Latency with one worker; the rest, and what a saga costs while it is saturated, with one for each processor."""
     plan = of.scale.plan
     figures = await measure(system.load, replace(plan, seconds=0, at_once=0), subject, of.tell)
     async with programs.running(system.settings, *[programs.WORKER] * (_WORKERS - 1)) as others:
-        processes = {"workers": [system.worker, *others], service: [system.service]}
+        processes = {"workers": [system.worker, *others], services: system.services}
         meters = Meters(system.servers, system.settings.namespace, system.load, processes)
         figures += await measure(system.load, replace(plan, rates=()), subject, of.tell, meters.edge)
         counted = await statements(system.servers, system.load, of.scale.counted, subject)

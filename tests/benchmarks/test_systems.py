@@ -8,7 +8,8 @@ from benchmarks.systems import Round, Scale, real
 
 TINY = Scale(
     Plan(seconds=1, warm=1, rates=(20,), light_seconds=1, at_once=20),
-    counted=20, together=20, synced=1, machine=0.1, messages=100, prototype=20, dbos=10, events=2_000,
+    counted=20, together=20, synced=1, machine=0.1, messages=100, prototype=20,
+    prototype_synced=20, dbos=10, events=2_000,
 )  # fmt: skip
 
 

@@ -139,7 +139,7 @@ class Load:
             await self._client.start_many(Order, map(order, numbers))
 
     async def _until(self, moment: datetime) -> None:
-        """Returns at that moment. The event loop's timers count whole milliseconds, so the last one is not left to it."""
+        """Returns at that moment. The event loop counts whole milliseconds, so the last one is not left to it."""
         await self._clock.sleep(max(0.0, -self._since(moment) - _TIMERS_LATE))
         while self._since(moment) < 0:
             await self._clock.sleep(0)

@@ -13,11 +13,14 @@ from typing import Final
 from pydantic import SecretStr
 
 from amends.domain.errors import AmendsError
+from amends.examples.order import books
 from amends.infrastructure.settings import PREFIX, Settings
 
 WORKER: Final = ("-m", "amends", "worker", "--no-views", "amends.examples.order.saga:Order")
 ECHO: Final = ("-m", "amends.cli.bench.echo")
-SERVICES: Final = ("-m", "amends", "participant", "amends.examples.order")
+SERVICES: Final = [
+    ("-m", "amends", "participant", f"amends.examples.order:{name}") for name in books.SERVICES
+]
 
 _READY_WITHIN: Final = 60
 _STOPS_WITHIN: Final = 60
