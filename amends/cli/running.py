@@ -19,6 +19,9 @@ T = TypeVar("T")
 _COLLECTIONS: Final = (50_000, 20, 20)
 """How seldom garbage is looked for: a worker keeps thousands of sagas, and every look goes through them all."""
 
+_BY_SIGNAL: Final = 128
+"""A program that a signal ended has a status above it, as shells tell it."""
+
 errors = Console(stderr=True)
 
 
@@ -27,9 +30,13 @@ class BadInput(AmendsError):
 
 
 def execute(work: Coroutine[Any, Any, T]) -> T:
-    """Run the command's work. An error of ours is printed, and ends the program with status 1."""
+    """Run the command's work. An error of ours is printed, and ends the program with status 1.
+
+    What the work began is ended with it, also by SIGTERM: other programs, say, and servers.
+    """
     gc.freeze()  # what is loaded by now stays
     gc.set_threshold(*_COLLECTIONS)
+    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)
@@ -37,7 +44,13 @@ def execute(work: Coroutine[Any, Any, T]) -> T:
         errors.print(Text.assemble(("amends:", "red"), f" {type(error).__name__}: {error}"))
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_BY_SIGNAL + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminated(number: int, _frame: object) -> None:
+    sys.exit(_BY_SIGNAL + number)
 
 
 def on_signal(stop: Callable[[], None]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from io import StringIO
 from uuid import UUID
 
+import psutil
 import psycopg
 from rich.console import Console
 
@@ -14,7 +16,17 @@ from amends.cli.bench.showing import figures_table
 from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker
 from amends.infrastructure.ports import SagaRow
-from tests.cli.conftest import Shell
+from tests.cli.conftest import WITHIN, Shell
+
+
+async def left_behind(servers: Servers) -> tuple[list[str], list[str]]:
+    """Schemas and streams of measurements that are over."""
+    async with await psycopg.AsyncConnection.connect(servers.database_url) as connection:
+        found = await connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'bench%'")
+        schemas = [name for (name,) in await found.fetchall()]
+    async with Broker(servers.nats_url) as broker:
+        names: list[str] = (await broker.api.call("STREAM.NAMES"))["streams"] or []
+    return schemas, [name for name in names if name.startswith("BENCH")]
 
 
 def test_a_short_measurement_balances_and_is_told_as_json(bare: Shell) -> None:
@@ -37,12 +49,21 @@ def test_a_short_measurement_balances_and_is_told_as_json(bare: Shell) -> None:
 
 async def test_nothing_of_a_measurement_stays(bare: Shell, servers: Servers) -> None:
     assert bare.amends("bench", "--seconds", "0", "--light", "0", "--at-once", "20").status == 0
-    async with await psycopg.AsyncConnection.connect(servers.database_url) as connection:
-        found = await connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'bench%'")
-        assert await found.fetchall() == []
-    async with Broker(servers.nats_url) as broker:
-        names = (await broker.api.call("STREAM.NAMES"))["streams"] or []
-        assert [name for name in names if name.startswith("BENCH")] == []
+    assert await left_behind(servers) == ([], [])
+
+
+async def test_a_measurement_that_is_ended_ends_its_programs_and_leaves_nothing(
+    bare: Shell, servers: Servers
+) -> None:
+    with bare.background("bench", "--seconds", "60", "--light", "0", "--at-once", "20") as process:
+        assert process.stderr is not None
+        assert any("as many as" in line for line in process.stderr)
+        programs = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        assert process.wait(WITHIN) == 128 + signal.SIGTERM
+    assert len(programs) >= 2
+    assert [each for each in programs if each.is_running()] == []
+    assert await left_behind(servers) == ([], [])
 
 
 def test_the_books_show_what_is_missing_and_what_went_another_way() -> None:
