@@ -80,6 +80,7 @@ class Engine:
         self._receiving = Waiting()  # for messages
         self._waiting = Waiting()  # for a time
         self._room = asyncio.Semaphore(_UNDER_WAY)
+        self._taking_held = asyncio.Lock()
         self._offset: timedelta | None = None  # how far the database's clock is ahead of ours
         self._next_due: datetime | None = None
         self._until = NO_MOMENT  # timers up to here may fire
@@ -102,6 +103,8 @@ class Engine:
                         self._room.release()
                         await self._deciding.flush()
                         continue
+                    if self._deciding.expected or self._taking_held.locked():
+                        await self._take_held()  # it came before these
                     batch = under_way.create_task(self._finish(messages, (), NO_MOMENT))
                     batch.add_done_callback(lambda _: self._room.release())
             await self._deciding.flush()
@@ -214,9 +217,10 @@ class Engine:
 
     async def _take_held(self) -> None:
         """Handle held messages that need not wait any more."""
-        self._deciding.expected = False
-        while held := await self._store.take_held(self._registry.held, self._batch_size):
-            await self._deciding.handle([item.message for item in held], (), NO_MOMENT)
+        async with self._taking_held:
+            self._deciding.expected = False
+            while held := await self._store.take_held(self._registry.held, self._batch_size):
+                await self._deciding.handle([item.message for item in held], (), NO_MOMENT)
 
     async def _take_due(self) -> Sequence[UUID]:
         if self._next_due is None or self._now() < self._next_due:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from amends.domain.errors import ActionRefused
@@ -9,10 +13,10 @@ from amends.domain.events import SagaFailed
 from amends.domain.inputs import Abandon, Release, Suspend
 from amends.domain.saga import Saga, step
 from amends.domain.wire import Outcome
-from amends.infrastructure.ports import Quarantined
+from amends.infrastructure.ports import Held, Quarantined
 from tests.domain.driver import SECOND, Notify, Placed, Reserve
 from tests.infrastructure.store_data import batch, recorded_as
-from tests.process_managers.system import System
+from tests.process_managers.system import Instead, System
 
 FAULT = "ZeroDivisionError: a fault (test_quarantine.py, line "
 BROKEN = {"large"}
@@ -127,6 +131,38 @@ async def test_what_is_held_is_handled_in_the_order_in_which_it_came(
     assert (await system.told("large"))[3:] == [
         *("command.succeeded", "command.recorded", "command.contradiction", "saga.start-refused"),
         *("command.succeeded", "saga.completed"),
+    ]
+
+
+async def test_what_comes_while_held_messages_are_taken_is_handled_after_them(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = False
+
+    async def take_held(*which: Any) -> Sequence[Held]:
+        nonlocal released
+        if released:
+            released = False
+            await system.services.answer(command, Outcome.REJECTED)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return await system.store.take_held(*which)
+
+    system.services.says["reserve"] = None
+    await system.engine(Faulty, store=Instead(system.store, take_held=take_held))
+    await system.place("large")
+    await system.settle()
+    [command] = system.services.received
+    await system.services.answer(command, Outcome.SUCCEEDED)
+    await system.settle()
+    assert (await quarantined(system)).held == 1
+    monkeypatch.setattr(f"{__name__}.BROKEN", set())
+    await system.act(Release("r1", "mended", by="anna"), "large", sagas=())
+    released = True
+    await system.later(seconds=6)
+    assert not released
+    assert (await system.told("large"))[3:6] == [
+        *("command.succeeded", "command.recorded", "command.contradiction"),
     ]
 
 
