@@ -6,7 +6,9 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from rich.console import Console
@@ -36,21 +38,14 @@ def execute(work: Coroutine[Any, Any, T]) -> T:
     """
     gc.freeze()  # what is loaded by now stays
     gc.set_threshold(*_COLLECTIONS)
-    before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with _terminable(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)
     except AmendsError as error:
         errors.print(Text.assemble(("amends:", "red"), f" {type(error).__name__}: {error}"))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_BY_SIGNAL + signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminated(number: int, _frame: object) -> None:
-    sys.exit(_BY_SIGNAL + number)
 
 
 def on_signal(stop: Callable[[], None]) -> None:
@@ -63,6 +58,23 @@ def on_signal(stop: Callable[[], None]) -> None:
             stop()
 
         loop.add_signal_handler(number, first)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """In the body SIGTERM is an error, so that it is left in order; signals can only be heard in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminated(number: int, _frame: object) -> None:
+        sys.exit(_BY_SIGNAL + number)
+
+    before = signal.signal(signal.SIGTERM, terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
