@@ -22,15 +22,15 @@ COMPARED: Final = ("A", "B")
 END: Final = "<!-- end of what was measured -->"
 
 
-def written(page: str, results: dict[str, Any], *, drawn: bool) -> str:
+def written(page: str, results: dict[str, Any]) -> str:
     """The page with these results in place of those that it had."""
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)
-    lines = [BEGIN, *section(results, drawn=drawn), END]
+    lines = [BEGIN, *section(results), END]
     return before + "\n".join(lines) + after
 
 
-def section(results: dict[str, Any], *, drawn: bool) -> Iterator[str]:
+def section(results: dict[str, Any]) -> Iterator[str]:
     runs = max(part["round"] for part in results["parts"])
     days = sorted({part["at"][:10] for part in results["parts"]})
     loads = [part["load_average"] for part in results["parts"]]
@@ -40,9 +40,8 @@ def section(results: dict[str, Any], *, drawn: bool) -> Iterator[str]:
         f"{results['system']}, everything on it; "
         f"{' and '.join(days)}, {runs} {'run' if runs == 1 else 'runs'}, load average {min(loads)} to {max(loads)}."
     )
-    if drawn:
-        yield ""
-        yield "![Throughput, latency and CPU: bars are medians, lines go from the least to the most](benchmarks.svg)"
+    yield ""
+    yield "![Throughput, latency and CPU: bars are medians, lines go from the least to the most](benchmarks.svg)"
     figures = [Figure.from_json(each) for each in results["figures"]]
     saturated = [figure for figure in figures if figure.name == "saturated"]
     yield from table("saturated", ((figure.subject, figure) for figure in saturated))
@@ -87,10 +86,14 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="?", default=Path("build/bench/results.json"))
     path = parser.parse_args().results
     drawing = path.with_suffix(".svg")
-    if drawing.exists():
-        shutil.copyfile(drawing, PAGE.with_suffix(".svg"))
+    if not drawing.exists():
+        parser.error(
+            f"expected the drawing of these results beside them, in {drawing}; "
+            f"`make bench` makes it, and so does `python benchmarks/plot.py {path} {drawing}` with its requirements"
+        )
+    shutil.copyfile(drawing, PAGE.with_suffix(".svg"))
     results = json.loads(path.read_text(encoding="utf-8"))
-    page = written(PAGE.read_text(encoding="utf-8"), results, drawn=drawing.exists())
+    page = written(PAGE.read_text(encoding="utf-8"), results)
     PAGE.write_text(page, encoding="utf-8")
 
 

@@ -103,20 +103,24 @@ async def real(of: Round) -> list[Figure]:
 
 async def synced(of: Round) -> list[Figure]:
     """A, and then the prototype, with a JetStream that has everything on disk before it acknowledges."""
-    subject = SYNCED
-    plan = replace(of.scale.plan, seconds=of.scale.synced, rates=(), at_once=0)
-    async with (
-        temporary(nats_sync_interval="always", namespace="bench_always") as (settings, servers),
-        _system(settings, servers, [programs.ECHO]) as system,
-        programs.running(settings, *[programs.WORKER] * (_WORKERS - 1)),
-    ):
-        figures = await measure(system.load, plan, subject, of.tell)
-        lines = await balanced(system.load)
-        lines += effects(effects_said(await system.services[0].stop()), system.load.placed)
+    async with temporary(nats_sync_interval="always", namespace="bench_always") as (settings, servers):
+        figures = await _echoed_synced(of, settings, servers)
         bare = await prototype.measure(
             servers.database_url, servers.nats_url, settings, of.scale.prototype_synced, PROTOTYPE_SYNCED
         )
-    return [*figures, nothing_lost(subject, lines), *bare]
+    return [*figures, *bare]
+
+
+async def _echoed_synced(of: Round, settings: Settings, servers: Servers) -> list[Figure]:
+    plan = replace(of.scale.plan, seconds=of.scale.synced, rates=(), at_once=0)
+    async with (
+        _system(settings, servers, [programs.ECHO]) as system,
+        programs.running(settings, *[programs.WORKER] * (_WORKERS - 1)),
+    ):
+        figures = await measure(system.load, plan, SYNCED, of.tell)
+        lines = await balanced(system.load)
+        lines += effects(effects_said(await system.services[0].stop()), system.load.placed)
+    return [*figures, nothing_lost(SYNCED, lines)]
 
 
 @asynccontextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from amends.cli.bench.figure import Figure
@@ -47,25 +49,37 @@ def test_ratios_are_taken_within_a_round(tmp_path: Path) -> None:
 
 def test_the_page_shows_what_is_in_the_file_in_place_of_what_it_had(tmp_path: Path) -> None:
     results = measured(tmp_path / "results.json").as_json()
-    once = written(f"above\n{BEGIN}\nold\n{END}\nbelow\n", results, drawn=True)
+    once = written(f"above\n{BEGIN}\nold\n{END}\nbelow\n", results)
     assert once.startswith("above\n")
     assert once.endswith("below\n")
     assert "old" not in once
     assert "| A | 1,650 | 1,500 – 1,800 | 2 | sagas/s |" in once
     assert "| A : DBOS | 17.5 | 15.0 – 20.0 | 2 | × |" in once
     assert "](benchmarks.svg)" in once
-    assert written(once, results, drawn=True) == once
+    assert written(once, results) == once
 
 
 def test_the_page_has_a_and_b_side_by_side(tmp_path: Path) -> None:
     results = measured(tmp_path / "results.json")
     results.add("B", 1, 60, [saturated("B", 700)])
-    page = written(f"{BEGIN}\n{END}\n", results.as_json(), drawn=False)
+    page = written(f"{BEGIN}\n{END}\n", results.as_json())
     assert "| saturated | 1,650 | 1,500 – 1,800 | 700 | 700 – 700 | sagas/s |" in page
     assert "| WAL | 9,000 | 9,000 – 9,000 |  |  | bytes/saga |" in page
-    assert "](benchmarks.svg)" not in page
 
 
-def test_the_page_has_a_place_for_results() -> None:
+def test_the_page_has_a_place_for_results_and_their_drawing() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page.index(BEGIN) < page.index(END)
+    assert page.index(BEGIN) < page.index("](benchmarks.svg)") < page.index(END)
+    assert PAGE.with_suffix(".svg").exists()
+
+
+def test_results_that_were_never_drawn_do_not_reach_the_page(tmp_path: Path) -> None:
+    measured(tmp_path / "results.json")
+    before = PAGE.read_bytes()
+    made = subprocess.run(
+        [sys.executable, "-m", "benchmarks.page", tmp_path / "results.json"],
+        check=False, cwd=PAGE.parents[1], capture_output=True, text=True,
+    )  # fmt: skip
+    assert made.returncode == 2
+    assert "expected the drawing of these results beside them" in made.stderr
+    assert PAGE.read_bytes() == before
