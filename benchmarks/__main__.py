@@ -34,12 +34,12 @@ from benchmarks.systems import Round, Scale
 SHORT: Final = Scale(
     Plan(seconds=10, warm=3, rates=(20, 100), light_seconds=4, at_once=1_000),
     counted=500, together=1_000, synced=5, machine=1, messages=10_000, prototype=2_000,
-    prototype_synced=1_000, dbos=150, events=30_000,
+    prototype_synced=1_000, prototype_services=1_000, dbos=150, events=30_000,
 )  # fmt: skip
 FULL: Final = Scale(
     Plan(seconds=60, warm=6, rates=(20, 100), light_seconds=8, at_once=10_000),
     counted=2_000, together=5_000, synced=15, machine=1.5, messages=20_000, prototype=50_000,
-    prototype_synced=15_000, dbos=400, events=50_000,
+    prototype_synced=15_000, prototype_services=20_000, dbos=400, events=50_000,
 )  # fmt: skip
 RUNS: Final = 5
 
@@ -61,8 +61,9 @@ async def stripped(of: Round) -> list[Figure]:
     """What is left of this design without what makes sagas of it."""
     async with Servers(of.settings) as servers:
         return await prototype.measure(
-            servers.database_url, servers.nats_url, of.settings, of.scale.prototype
-        )
+            servers.database_url, servers.nats_url, of.settings, of.scale.prototype,
+            light=of.scale.plan.light_seconds,
+        )  # fmt: skip
 
 
 async def dbos(of: Round) -> list[Figure]:

@@ -92,16 +92,26 @@ class JetStream:
             await news.wait()
         await subscription.unsubscribe()
 
+    async def tell(self, subjects: Iterable[str]) -> None:
+        """Send empty messages that nobody stores."""
+        if frames := [f"PUB {subject} 0\r\n\r\n".encode() for subject in subjects]:
+            await self.client.post(frames)
+
     async def count(self, stream: str) -> int:
         """How many messages it holds."""
         found: int = (await self._ask(f"STREAM.INFO.{stream}", {}))["state"]["messages"]
         return found
 
-    async def consume(self, stream: str) -> None:
-        """Have all messages of this stream delivered here, from the first on."""
-        config = {"durable_name": "alone", "ack_policy": "explicit", "max_ack_pending": -1}
-        await self._ask(f"CONSUMER.CREATE.{stream}.alone", {"stream_name": stream, "config": config})
-        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.alone"
+    async def consume(self, stream: str, name: str = "alone", subjects: Sequence[str] = ()) -> None:
+        """Have the messages of this stream on these subjects, or all, delivered here, from the first on."""
+        config = {
+            "durable_name": name,
+            "ack_policy": "explicit",
+            "max_ack_pending": -1,
+            "filter_subjects": list(subjects),
+        }
+        await self._ask(f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config})
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}"
         await self.client.take(self._inbox, self._receive)
         await self._pull()
 

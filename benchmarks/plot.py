@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt  # noqa: E402 - after the choice of what it draw
 
 THROUGHPUT = (
     ("prototype", "prototype, without semantics", "#9aa5b1"),
+    ("prototype, four services", "prototype, four services", "#b8c2cc"),
     ("prototype, JetStream syncs always", "prototype, every message synced", "#cbd2d9"),
     ("A", "A: echo service", "#2563eb"),
     ("A, JetStream syncs always", "A, every message synced", "#60a5fa"),

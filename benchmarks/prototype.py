@@ -4,7 +4,9 @@ For each batch of 100 messages one transaction with the inbox's rows, the states
 then the commands are published and the messages acknowledged. A saga is a dict, a decision a lookup: no retries, no
 timers, no identity, no validation, no history that could be read. Same steps and same sizes as the order saga.
 
-`python -m benchmarks.prototype worker|echo POSTGRES NATS`: the programs that `measure` starts.
+Its commands are answered by an echo, as A's are, or by services as B's are (benchmarks/prototype_services.py).
+
+`python -m benchmarks.prototype worker|echo POSTGRES NATS`: programs that `measure` starts.
 """
 
 from __future__ import annotations
@@ -19,16 +21,19 @@ from typing import Any, Final
 import psycopg
 
 from amends.cli.bench.figure import Figure
-from amends.cli.bench.programs import program
+from amends.cli.bench.measuring import latencies
+from amends.cli.bench.programs import running
 from amends.cli.running import execute, on_signal
 from amends.infrastructure.settings import Settings
 from benchmarks.jetstream import JetStream, Message, Received, headers
 
 BATCH: Final = 100
-_WARM: Final = 500
+WARM: Final = 500
 _STEPS: Final = ("reserve", "charge", "ship", "notify")
 _BACK: Final = {"ship": "refund", "refund": "release"}
 _PADDING: Final = "x" * 200
+_OVER: Final = "prototype.over"
+_FEW: Final = 20
 _TABLES: Final = """
     CREATE TABLE prototype_inbox (id text PRIMARY KEY);
     CREATE TABLE prototype_sagas (id text PRIMARY KEY, state bytea NOT NULL, over boolean NOT NULL)
@@ -71,6 +76,7 @@ class Batch:
         self.touched: set[str] = set()
         self.events: list[tuple[str, int, bytes]] = []
         self.commands: list[tuple[str, str, bytes]] = []
+        self.over: list[str] = []
 
     def handle(self, message: dict[str, Any]) -> None:
         id_ = message["saga"]
@@ -82,6 +88,7 @@ class Batch:
         step = decide(saga, message)
         if step is None:
             saga["over"] = True
+            self.over.append(id_)
             self._append(id_, saga, {"over": True})
             return
         command_id = f"{id_}-{step}"
@@ -108,6 +115,7 @@ class Worker:
         await self._jetstream.publish(
             Message(subject, headers(id_), body) for id_, subject, body in batch.commands
         )
+        await self._jetstream.tell(f"{_OVER}.{id_}" for id_ in batch.over)
         self._published = [id_ for id_, _, _ in batch.commands]
         await self._jetstream.acknowledge(received)
 
@@ -144,8 +152,7 @@ async def worker(postgres: str, nats: str) -> None:
         JetStream.connect(nats) as jetstream,
     ):
         await jetstream.consume("PROTOTYPE_EVENTS")
-        running = Worker(connection, jetstream)
-        await _until_stopped(running.step)
+        await until_stopped(Worker(connection, jetstream).step)
 
 
 async def echo(_: str, nats: str) -> None:
@@ -157,19 +164,22 @@ async def echo(_: str, nats: str) -> None:
             await jetstream.publish(map(answer, received))
             await jetstream.acknowledge(received)
 
-        await _until_stopped(step)
+        await until_stopped(step)
 
 
 def answer(message: Received) -> Message:
     command = json.loads(message.body)
-    refused = command["step"] == "ship" and command["number"] % 10 == 0
     id_ = f"{command['id']}-reply"
-    return Message(
-        "prototype.evt.reply", headers(id_), json.dumps({**command, "id": id_, "refused": refused}).encode()
-    )
+    body = json.dumps({**command, "id": id_, "refused": refuses(command)}).encode()
+    return Message("prototype.evt.reply", headers(id_), body)
 
 
-async def _until_stopped(step: Callable[[], Awaitable[None]]) -> None:
+def refuses(command: dict[str, Any]) -> bool:
+    """One order in ten cannot be shipped."""
+    return bool(command["step"] == "ship" and command["number"] % 10 == 0)
+
+
+async def until_stopped(step: Callable[[], Awaitable[None]]) -> None:
     """Step after step, until SIGTERM."""
     stopped = asyncio.Event()
     on_signal(stopped.set)
@@ -189,9 +199,19 @@ async def _until_stopped(step: Callable[[], Awaitable[None]]) -> None:
 
 
 async def measure(
-    postgres: str, nats: str, settings: Settings, count: int, subject: str = "prototype"
+    postgres: str,
+    nats: str,
+    settings: Settings,
+    count: int,
+    subject: str = "prototype",
+    services: Sequence[Sequence[str]] = (),
+    light: float = 0,
 ) -> list[Figure]:
-    """Sagas a second, of so many that are started together after some to get warm."""
+    """Sagas a second, of so many that are started together after some to get warm.
+
+    `services` are the programs that answer, an echo where there are none. First, for `light` seconds, how long a saga
+    takes while few are started.
+    """
     async with (
         await psycopg.AsyncConnection.connect(postgres, autocommit=True) as connection,
         JetStream.connect(nats) as jetstream,
@@ -201,18 +221,53 @@ async def measure(
         await jetstream.stream("PROTOTYPE_EVENTS", "prototype.evt.>")
         await jetstream.stream("PROTOTYPE_COMMANDS", "prototype.cmd.>")
         arguments = ("-m", "benchmarks.prototype")
-        async with (
-            program(settings, *arguments, "echo", postgres, nats),
-            program(settings, *arguments, "worker", postgres, nats),
-        ):
-            await _run(connection, jetstream, range(_WARM))
+        answering = services or [(*arguments, "echo", postgres, nats)]
+        async with running(settings, *answering, (*arguments, "worker", postgres, nats)):
+            await _run(connection, jetstream, range(WARM))
+            few = range(WARM, WARM + round(_FEW * light))
+            took = await _light(jetstream, few)
             began = time.perf_counter()
-            await _run(connection, jetstream, range(_WARM, _WARM + count))
+            await _run(connection, jetstream, range(few.stop, few.stop + count))
             rate = count / (time.perf_counter() - began)
         await connection.execute(_DROP)
         await jetstream.remove("PROTOTYPE_EVENTS")
         await jetstream.remove("PROTOTYPE_COMMANDS")
-    return [Figure(subject, "saturated", "sagas/s", (rate,))]
+    return [
+        Figure(subject, "saturated", "sagas/s", (rate,)),
+        *(latencies(subject, _FEW, took) if took else ()),
+    ]
+
+
+async def _light(jetstream: JetStream, numbers: range) -> list[float]:
+    """Milliseconds of each, from when it was due to be started to when it is known to be over."""
+    due: dict[str, float] = {}
+    took: list[float] = []
+    told = asyncio.Event()
+
+    def hear(subject: str, _reply: str, _headers: bytes, _body: bytes) -> None:
+        took.append((time.perf_counter() - due.pop(subject.rpartition(".")[2])) * 1000)
+        told.set()
+
+    subscription = await jetstream.client.take(f"{_OVER}.*", hear)
+    began = time.perf_counter()
+    for place, number in enumerate(numbers):
+        at = began + place / _FEW
+        await _until(at)
+        due[f"s-{number}"] = at
+        await jetstream.publish([start(number)])
+    async with asyncio.timeout(120):
+        while due:
+            told.clear()
+            await told.wait()
+    await subscription.unsubscribe()
+    return took
+
+
+async def _until(moment: float) -> None:
+    """As the load of A does it: the last millisecond is not left to the event loop's timers."""
+    await asyncio.sleep(max(0.0, moment - time.perf_counter() - 0.001))
+    while time.perf_counter() < moment:  # noqa: ASYNC110 - a timer would be late
+        await asyncio.sleep(0)
 
 
 async def _run(connection: psycopg.AsyncConnection, jetstream: JetStream, numbers: range) -> None:

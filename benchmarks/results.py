@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,16 +18,20 @@ from amends import __version__
 from amends.cli.bench.figure import Figure, together
 from amends.infrastructure.core import CORE
 
-TOGETHER: Final = "saturated, in the same round"
+TOGETHER: Final = "in the same round"
 SYNCED: Final = "A, JetStream syncs always"
+PROTOTYPE_SERVICES: Final = "prototype, four services"
 PROTOTYPE_SYNCED: Final = "prototype, JetStream syncs always"
 RATIOS: Final = (
     ("A", "DBOS"),
     ("A", "prototype"),
     ("B", "A"),
+    ("B", PROTOTYPE_SERVICES),
     (SYNCED, "A"),
     (SYNCED, PROTOTYPE_SYNCED),
 )
+LIGHT: Final = "latency at 20/s, p99"
+LIGHT_RATIOS: Final = (("A", "prototype"),)
 
 
 class Results:
@@ -74,10 +78,17 @@ class Results:
         }
 
 
-def _ratios(measured: Iterable[tuple[int, Figure]]) -> Iterator[Figure]:
-    rates = {(number, each.subject): each.median for number, each in measured if each.name == "saturated"}
-    for number in sorted({number for number, _ in rates}):
-        for one, other in RATIOS:
-            if (number, one) in rates and (number, other) in rates:
-                ratio = rates[number, one] / rates[number, other]
-                yield Figure(TOGETHER, f"{one} : {other}", "×", (ratio,))
+def _ratios(measured: Sequence[tuple[int, Figure]]) -> Iterator[Figure]:
+    yield from _compared(measured, "saturated", RATIOS, "")
+    yield from _compared(measured, LIGHT, LIGHT_RATIOS, ", p99 at 20/s")
+
+
+def _compared(
+    measured: Iterable[tuple[int, Figure]], name: str, pairs: Iterable[tuple[str, str]], told: str
+) -> Iterator[Figure]:
+    found = {(number, each.subject): each.median for number, each in measured if each.name == name}
+    for number in sorted({number for number, _ in found}):
+        for one, other in pairs:
+            if (number, one) in found and (number, other) in found:
+                ratio = found[number, one] / found[number, other]
+                yield Figure(TOGETHER, f"{one} : {other}{told}", "×", (ratio,))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import psycopg
+from psycopg import sql
 
 from amends import Settings
 from amends.infrastructure.embedded import Servers
@@ -31,3 +34,10 @@ async def temporary(**chosen: Any) -> AsyncIterator[tuple[Settings, Servers]]:
                 yield settings, servers
         finally:
             servers.folder.delete()  # part of it may lie elsewhere, where the servers' account can reach it
+
+
+async def drop(servers: Servers, databases: Iterable[str]) -> None:
+    """Remove these databases, whoever is connected to them."""
+    async with await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection:
+        for name in databases:
+            await connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

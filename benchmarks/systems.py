@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-from psycopg import sql
 
 from amends import Settings
 from amends.cli.bench import programs
@@ -23,10 +22,10 @@ from amends.cli.bench.orders import effects, order
 from amends.cli.bench.programs import Program
 from amends.examples.order.books import SERVICES, Balance, balance, prepare
 from amends.infrastructure.embedded import Servers
-from benchmarks import prototype
+from benchmarks import prototype, prototype_services
 from benchmarks.meters import Meters, statements
 from benchmarks.results import PROTOTYPE_SYNCED, SYNCED
-from benchmarks.servers import temporary
+from benchmarks.servers import drop, temporary
 
 _PLENTY: Final = 10_000_000
 _WORKERS: Final = os.cpu_count() or 1
@@ -49,6 +48,7 @@ class Scale:
     messages: int
     prototype: int
     prototype_synced: int
+    prototype_services: int
     dbos: int
     events: int
 
@@ -88,7 +88,8 @@ async def echoed(of: Round) -> list[Figure]:
 
 
 async def real(of: Round) -> list[Figure]:
-    """B."""
+    """The prototype with services, and then B."""
+    bare = await _bare_services(of)
     async with _namespace(of.settings, "bench_b") as (settings, servers):
         urls = {name: await servers.participant_database(name) for name in SERVICES}
         await prepare(urls, {"lamp": _PLENTY})
@@ -97,8 +98,16 @@ async def real(of: Round) -> list[Figure]:
             lines = await balanced(system.load)
             statuses = {row.key: row.status for row in await system.load.store.saga_rows(limit=MOST)}
             lines += await balance(urls, map(order, range(system.load.placed)), statuses)
-        await _drop(servers, [f"{settings.namespace}_{name}" for name in SERVICES])
-        return [*figures, nothing_lost("B", lines)]
+        await drop(servers, [f"{settings.namespace}_{name}" for name in SERVICES])
+        return [*bare, *figures, nothing_lost("B", lines)]
+
+
+async def _bare_services(of: Round) -> list[Figure]:
+    of.tell("the prototype with four services")
+    async with Servers(of.settings) as servers:
+        figures = await prototype_services.measure(servers, of.settings, of.scale.prototype_services)
+        await prototype_services.remove(servers)
+    return figures
 
 
 async def synced(of: Round) -> list[Figure]:
@@ -177,9 +186,3 @@ async def _namespace(settings: Settings, name: str) -> AsyncIterator[tuple[Setti
             await connection.execute("CHECKPOINT")
         yield own, servers
         await remove(servers.database_url, servers.nats_url, name)
-
-
-async def _drop(servers: Servers, databases: Sequence[str]) -> None:
-    async with await psycopg.AsyncConnection.connect(servers.database_url, autocommit=True) as connection:
-        for name in databases:
-            await connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -8,7 +8,7 @@ import psycopg
 
 from amends import Settings
 from amends.infrastructure.embedded import Servers
-from benchmarks import machine, prototype
+from benchmarks import machine, prototype, prototype_services
 from benchmarks.jetstream import JetStream
 from benchmarks.sample import Sample
 
@@ -37,11 +37,33 @@ def test_an_order_of_the_prototype_takes_the_same_steps() -> None:
 
 async def test_the_prototype_brings_all_orders_to_their_end(servers: Servers, database: str) -> None:
     settings = Settings(data_dir=servers.folder.home)
-    [figure] = await prototype.measure(database, servers.nats_url, settings, 20)
-    assert figure.median > 0
+    figures = await prototype.measure(database, servers.nats_url, settings, 20, light=0.5)
+    assert [figure.name for figure in figures] == [
+        "saturated", "latency at 20/s, p50", "latency at 20/s, p99", "latency at 20/s, p99.9"
+    ]  # fmt: skip
+    assert all(figure.median > 0 for figure in figures)
     async with await psycopg.AsyncConnection.connect(database) as connection:
         found = await connection.execute("SELECT to_regclass('prototype_sagas')")
         assert await found.fetchall() == [(None,)]
+
+
+async def test_the_services_of_the_prototype_do_what_the_examples_do(servers: Servers) -> None:
+    settings = Settings(data_dir=servers.folder.home)
+    [figure] = await prototype_services.measure(servers, settings, 20)
+    assert (figure.subject, figure.name) == ("prototype, four services", "saturated")
+    orders = prototype.WARM + 20
+    for name, effects in {
+        "inventory": "SELECT count(*), 10000000 - min(on_hand) FROM reservations, stock",
+        "payments": "SELECT count(*) FILTER (WHERE NOT refunded), count(*) - 0.1 * count(*) FROM charges",
+        "shipping": "SELECT count(*), count(*) FROM shipments",
+        "notifications": "SELECT count(*), count(*) FROM notifications",
+    }.items():
+        async with await psycopg.AsyncConnection.connect(
+            await servers.database(prototype_services.database_of(name))
+        ) as connection:
+            [found] = await (await connection.execute(effects)).fetchall()
+        assert tuple(map(float, found)) == (orders * 0.9, orders * 0.9), name
+    await prototype_services.remove(servers)
 
 
 async def test_the_machine_is_measured_with_the_bytes_of_the_sample(servers: Servers, database: str) -> None:

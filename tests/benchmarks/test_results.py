@@ -44,7 +44,15 @@ def test_ratios_are_taken_within_a_round(tmp_path: Path) -> None:
     results = measured(tmp_path / "results.json")
     results.add("A", 3, 60, [saturated("A", 1)])
     [ratio] = [figure for figure in results.figures() if figure.unit == "×"]
-    assert (ratio.name, ratio.values) == ("A : DBOS", (15.0, 20.0))
+    assert (ratio.subject, ratio.name, ratio.values) == ("in the same round", "A : DBOS", (15.0, 20.0))
+
+
+def test_latency_at_light_load_is_compared_with_the_prototypes(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.json")
+    for subject, milliseconds in (("A", 12.0), ("prototype", 8.0), ("B", 30.0)):
+        results.add(subject, 1, 1, [Figure(subject, "latency at 20/s, p99", "ms", (milliseconds,))])
+    [ratio] = [figure for figure in results.figures() if figure.unit == "×"]
+    assert (ratio.name, ratio.values) == ("A : prototype, p99 at 20/s", (1.5,))
 
 
 def test_the_page_shows_what_is_in_the_file_in_place_of_what_it_had(tmp_path: Path) -> None:
