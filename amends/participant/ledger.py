@@ -23,6 +23,8 @@ from amends.participant.savepoint import NoSavepoint, PostgresSavepoint
 
 _QUERIES: Final = "amends.participant.sql"
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PLANNED_ANEW: Final = False
+"""Not prepared: a plan made while the table was small, to read all of it, would be kept until somebody analyses it."""
 
 
 class PostgresLedger:
@@ -55,6 +57,7 @@ class PostgresLedger:
                 self._sql["save_keys"],
                 {
                     "keys": Texts([key.forward_key for key in changed]),
+                    "actions": Names([key.action for key in changed]),
                     "outcomes": Texts([key.outcome for key in changed]),
                     "answers": Bodies([key.answer for key in changed]),
                     "undone": Bodies([key.compensation_answer for key in changed]),
@@ -119,7 +122,9 @@ class PostgresLedger:
 
     async def _lock(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[TupleRow]:
         return await tx.cursor(row_factory=tuple_row).execute(
-            self._sql["lock_keys"], {"keys": Texts([claim.request.forward_key for claim in claims])}
+            self._sql["lock_keys"],
+            {"keys": Texts([claim.request.forward_key for claim in claims])},
+            prepare=_PLANNED_ANEW,
         )
 
     async def _recall(self, tx: AsyncConnection, claims: Sequence[Claim]) -> AsyncCursor[TupleRow]:
@@ -127,6 +132,7 @@ class PostgresLedger:
         return await tx.cursor(row_factory=tuple_row).execute(
             self._sql["recall"],
             {"commands": Texts([claim.request.command_id for claim in claims]), "keys": Texts(own)},
+            prepare=_PLANNED_ANEW,
         )
 
     async def _bury(self, tx: AsyncConnection, dead: Sequence[DeadLetter]) -> None:

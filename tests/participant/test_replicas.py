@@ -145,4 +145,4 @@ async def test_replicas_that_start_at_once_migrate_once(database: str) -> None:
         service = Service(database, connection)
         assert await service.column(
             "SELECT name FROM amends_participant.migrations ORDER BY package, version"
-        ) == ["001_outbox.sql", "002_marks.sql", "001_keys.sql"]
+        ) == ["001_outbox.sql", "002_marks.sql", "001_keys.sql", "002_room.sql"]

@@ -79,3 +79,30 @@ async def test_the_number_of_own_statements_does_not_grow_with_the_batch(
         few = await counts(loop, broker, 5)
         assert few == await counts(loop, broker, 100)
     assert max(few) < 10
+
+
+async def test_no_statement_reads_whole_tables_that_were_small_when_it_was_planned(service: Service) -> None:
+    async with Link(service.url, name="work") as work, Link(service.url, name="notes") as notes:
+        relay = Relay(notes, Outbox(service.participant.schema), Broker())
+        loop = Loop(Batches(service.participant.desk(NAMESPACE), work), relay, Broker(), 1000, lambda _: None)
+
+        async def handle(begin: int, end: int, size: int) -> None:
+            for first in range(begin, end, size):
+                keys = [f"k-{number}" for number in range(first, first + size)]
+                await loop.step([forward(key) for key in keys])
+                await loop.step([compensate(key, key=f"c-{key}") for key in keys])
+
+        async def rows_read_in_passing() -> int:
+            for link in (work, notes):
+                await link.run(lambda connection: connection.execute("SELECT pg_stat_force_next_flush()"))
+            read = await service.column(
+                "SELECT seq_tup_read FROM pg_stat_user_tables WHERE schemaname = 'amends_participant' "
+                "AND relname IN ('keys', 'outbox')"
+            )
+            return sum(read)
+
+        await handle(0, 20, 1)
+        await handle(20, 4_020, 100)
+        before = await rows_read_in_passing()
+        await handle(4_020, 4_420, 20)
+        assert await rows_read_in_passing() == before

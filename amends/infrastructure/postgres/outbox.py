@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +13,7 @@ from psycopg.rows import scalar_row, tuple_row
 
 from amends.infrastructure.headers import restored, stored
 from amends.infrastructure.ports import Outgoing
-from amends.infrastructure.postgres.arrays import Bodies, Encoded, Integers, Names, Numbers, Texts
+from amends.infrastructure.postgres.arrays import Bodies, Encoded, Names, Numbers, Texts
 from amends.infrastructure.postgres.migrate import migrate
 from amends.infrastructure.postgres.queries import load
 
@@ -95,13 +96,11 @@ class Outbox:
 
     async def mark_published(self, connection: AsyncConnection, messages: Sequence[Recorded]) -> None:
         """Remember that the broker has stored these."""
-        await connection.execute(
-            self._published,
-            {
-                "positions": Numbers([each.position for each in messages]),
-                "losses": Integers([each.losses for each in messages]),
-            },
-        )
+        by_losses: defaultdict[int, list[int]] = defaultdict(list)
+        for each in messages:
+            by_losses[each.losses].append(each.position)
+        for losses, positions in by_losses.items():
+            await connection.execute(self._published, {"positions": Numbers(positions), "losses": losses})
 
     async def mark_lost(self, connection: AsyncConnection) -> int:
         """Have everything that is still kept published once more; returns how many messages that is."""

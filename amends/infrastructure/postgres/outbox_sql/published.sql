@@ -1,4 +1,4 @@
 -- Marks messages as published, unless the broker was found to have lost them since they were read.
+-- By the index at any size of the table, which a join with the positions is not.
 UPDATE {schema}.outbox SET published_at = clock_timestamp()
-FROM unnest(%(positions)b::bigint[], %(losses)b::integer[]) AS sent (position, losses)
-WHERE outbox.position = sent.position AND outbox.losses = sent.losses AND published_at IS NULL
+WHERE position = ANY (%(positions)b::bigint[]) AND losses = %(losses)b AND published_at IS NULL
