@@ -28,7 +28,7 @@ from amends.infrastructure.embedded import Servers
 from benchmarks import history, machine, projections, prototype, recovery, systems
 from benchmarks.results import Results
 from benchmarks.sample import sample
-from benchmarks.servers import temporary
+from benchmarks.servers import settled, temporary
 from benchmarks.systems import Round, Scale
 
 SHORT: Final = Scale(
@@ -139,6 +139,7 @@ async def _measure(
         out.print(f"[dim]{title}: {text}[/dim]", highlight=False)
 
     tell("begins")
+    await settled()
     scale = FULL if chosen.full else SHORT
     figures = await PARTS[part](Round(number, settings, scale, chosen.peers, tell))
     seconds = time.perf_counter() - began

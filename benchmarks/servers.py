@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -34,6 +36,11 @@ async def temporary(**chosen: Any) -> AsyncIterator[tuple[Settings, Servers]]:
                 yield settings, servers
         finally:
             servers.folder.delete()  # part of it may lie elsewhere, where the servers' account can reach it
+
+
+async def settled() -> None:
+    """Returns when files that were removed are off the disk, which may stand still for a tenth of a second for that."""
+    await asyncio.to_thread(os.sync)
 
 
 async def drop(servers: Servers, databases: Iterable[str]) -> None:

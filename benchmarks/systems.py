@@ -25,7 +25,7 @@ from amends.infrastructure.embedded import Servers
 from benchmarks import prototype, prototype_services
 from benchmarks.meters import Meters, statements
 from benchmarks.results import PROTOTYPE_SYNCED, SYNCED
-from benchmarks.servers import drop, temporary
+from benchmarks.servers import drop, settled, temporary
 
 _PLENTY: Final = 10_000_000
 _WORKERS: Final = os.cpu_count() or 1
@@ -107,6 +107,7 @@ async def _bare_services(of: Round) -> list[Figure]:
     async with Servers(of.settings) as servers:
         figures = await prototype_services.measure(servers, of.settings, of.scale.prototype_services)
         await prototype_services.remove(servers)
+        await settled()
     return figures
 
 
