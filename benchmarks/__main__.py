@@ -39,7 +39,7 @@ SHORT: Final = Scale(
 FULL: Final = Scale(
     Plan(seconds=60, warm=6, rates=(20, 100), light_seconds=8, at_once=10_000),
     counted=2_000, together=5_000, synced=15, machine=1.5, messages=20_000, prototype=50_000,
-    prototype_synced=15_000, prototype_services=20_000, dbos=400, events=50_000,
+    prototype_synced=15_000, prototype_services=30_000, dbos=400, events=50_000,
 )  # fmt: skip
 RUNS: Final = 5
 

@@ -34,6 +34,8 @@ _BACK: Final = {"ship": "refund", "refund": "release"}
 _PADDING: Final = "x" * 200
 _OVER: Final = "prototype.over"
 _FEW: Final = 20
+BY_INDEX: Final = "-c enable_seqscan=off"
+"""A statement that was planned while its table was small would go on reading all of it."""
 _TABLES: Final = """
     CREATE TABLE prototype_inbox (id text PRIMARY KEY);
     CREATE TABLE prototype_sagas (id text PRIMARY KEY, state bytea NOT NULL, over boolean NOT NULL)
@@ -148,7 +150,7 @@ def columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
 
 async def worker(postgres: str, nats: str) -> None:
     async with (
-        await psycopg.AsyncConnection.connect(postgres, autocommit=True) as connection,
+        await psycopg.AsyncConnection.connect(postgres, autocommit=True, options=BY_INDEX) as connection,
         JetStream.connect(nats) as jetstream,
     ):
         await jetstream.consume("PROTOTYPE_EVENTS")

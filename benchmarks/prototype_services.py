@@ -23,7 +23,7 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.settings import Settings
 from benchmarks import prototype
 from benchmarks.jetstream import JetStream, Message, Received
-from benchmarks.prototype import BATCH, answer, columns, until_stopped
+from benchmarks.prototype import BATCH, BY_INDEX, answer, columns, until_stopped
 from benchmarks.results import PROTOTYPE_SERVICES
 from benchmarks.servers import drop
 
@@ -104,7 +104,7 @@ class Service:
 
 async def serve(name: str, postgres: str, nats: str) -> None:
     async with (
-        await psycopg.AsyncConnection.connect(postgres, autocommit=True) as connection,
+        await psycopg.AsyncConnection.connect(postgres, autocommit=True, options=BY_INDEX) as connection,
         JetStream.connect(nats) as jetstream,
     ):
         await connection.execute(_TABLES)

@@ -20,7 +20,7 @@ import pytest
 from amends import Settings
 from amends.infrastructure.embedded import Servers
 
-WITHIN = 60
+WITHIN = 120
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from amends.infrastructure.postgres.store import PostgresStore
 FINAL = ("completed", "compensated")
 
 
-def orders(count: int) -> list[OrderPlaced]:
-    """One in five cannot be shipped, and is undone."""
+def orders(count: int, first: int = 0) -> list[OrderPlaced]:
+    """So many, numbered from `first` on. One in five cannot be shipped, and is undone."""
     return [
         OrderPlaced(
             order_id=f"o-{n:04}",
@@ -35,7 +35,7 @@ def orders(count: int) -> list[OrderPlaced]:
             total=Decimal("9.90"),
             country="Norway" if n % 5 else "Atlantis",
         )
-        for n in range(count)
+        for n in range(first, first + count)
     ]
 
 
@@ -52,10 +52,11 @@ class Town:
         self.placed: list[OrderPlaced] = []
 
     async def place(self, count: int) -> None:
-        """Start so many orders, and wait until the first answers have come."""
-        self.placed = orders(count)
+        """Start so many more orders, and wait until they are with the broker."""
+        more = orders(count, len(self.placed))
+        self.placed += more
         async with Client(self.settings) as client:
-            await asyncio.gather(*(client.start(Order, order) for order in self.placed))
+            await asyncio.gather(*(client.start(Order, order) for order in more))
 
     async def statuses(self) -> dict[str, str]:
         return {row.key: row.status for row in await self.store.saga_rows(saga="order", limit=10_000)}
@@ -115,7 +116,7 @@ async def town(folder: Path, *, staffed: bool = True) -> AsyncIterator[Town]:
         stack.callback(Folder(folder).delete)  # part of it may lie elsewhere, where pytest does not clean up
         servers = await stack.enter_async_context(Servers(settings))
         urls = {name: await servers.participant_database(name) for name in SERVICES}
-        await prepare(urls, {"lamp": 1000})
+        await prepare(urls, {"lamp": 100_000})
         if staffed:
             await stack.enter_async_context(services(settings))
         store = await stack.enter_async_context(PostgresStore.open(servers.database_url, settings.namespace))
