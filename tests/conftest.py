@@ -52,6 +52,14 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
+@pytest.fixture
+def alone(shared_folder: Path) -> Iterator[None]:
+    """No test of another process that asks for this runs meanwhile: for what has one name on the shared servers."""
+    with (shared_folder / "alone.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def servers(shared_folder: Path) -> Iterator[Servers]:
     """PostgreSQL and NATS, the same for all processes of a parallel run. The last one out deletes their

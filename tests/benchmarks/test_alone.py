@@ -5,12 +5,15 @@ from __future__ import annotations
 from uuid import UUID
 
 import psycopg
+import pytest
 
 from amends import Settings
 from amends.infrastructure.embedded import Servers
 from benchmarks import machine, prototype, prototype_services
 from benchmarks.jetstream import JetStream
 from benchmarks.sample import Sample
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 SAMPLE = Sample(
     orders=1,

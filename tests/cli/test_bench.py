@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psutil
 import psycopg
+import pytest
 from rich.console import Console
 
 from amends.cli.bench.figure import Figure, together
@@ -17,6 +18,8 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.nats import Broker
 from amends.infrastructure.ports import SagaRow
 from tests.cli.conftest import WITHIN, Shell
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 async def left_behind(servers: Servers) -> tuple[list[str], list[str]]:
