@@ -7,8 +7,7 @@ import gc
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from rich.console import Console
@@ -39,8 +38,8 @@ def execute(work: Coroutine[Any, Any, T]) -> T:
     gc.freeze()  # what is loaded by now stays
     gc.set_threshold(*_COLLECTIONS)
     try:
-        with _terminable(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(work)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_terminable(work))
     except AmendsError as error:
         errors.print(Text.assemble(("amends:", "red"), f" {type(error).__name__}: {error}"))
         sys.exit(1)
@@ -50,31 +49,42 @@ def execute(work: Coroutine[Any, Any, T]) -> T:
 
 def on_signal(stop: Callable[[], None]) -> None:
     """Have SIGTERM and SIGINT stop the work gracefully; a second one ends it at once."""
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-
-        def first(number: signal.Signals = number) -> None:
-            loop.remove_signal_handler(number)
-            stop()
-
-        loop.add_signal_handler(number, first)
+        _on_first(number, stop)
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """In the body SIGTERM is an error, so that it is left in order; signals can only be heard in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _on_first(number: signal.Signals, stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
 
-    def terminated(number: int, _frame: object) -> None:
-        sys.exit(_BY_SIGNAL + number)
+    def first() -> None:
+        loop.remove_signal_handler(number)
+        stop()
 
-    before = signal.signal(signal.SIGTERM, terminated)
+    loop.add_signal_handler(number, first)
+
+
+async def _terminable(work: Coroutine[Any, Any, T]) -> T:
+    """What the work returns. SIGTERM cancels it; signals can only be heard in the main thread.
+
+    It is not raised where it comes: that may be in a task which the work needs to end in order, a connection's say.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    is_told = False
+
+    def end() -> None:
+        nonlocal is_told
+        is_told = True
+        task.cancel()
+
+    if threading.current_thread() is threading.main_thread():
+        _on_first(signal.SIGTERM, end)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        return await work
+    except asyncio.CancelledError:
+        if is_told:
+            sys.exit(_BY_SIGNAL + signal.SIGTERM)
+        raise
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
