@@ -16,14 +16,17 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 
 from amends.cli.bench.figure import Figure
+from amends.cli.bench.load import on_time
 from amends.cli.bench.measuring import latencies
 from amends.cli.bench.programs import running
 from amends.cli.running import execute, on_signal
+from amends.infrastructure.clock import SystemClock
 from amends.infrastructure.settings import Settings
 from benchmarks.jetstream import JetStream, Message, Received, headers
 
@@ -41,6 +44,8 @@ _TABLES: Final = """
     CREATE TABLE prototype_sagas (id text PRIMARY KEY, state bytea NOT NULL, over boolean NOT NULL)
         WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000);
     CREATE TABLE prototype_events (id text, version int8, state bytea, PRIMARY KEY (id, version));
+"""
+OUTBOX: Final = """
     CREATE TABLE prototype_outbox (id text PRIMARY KEY, subject text, body bytea)
         WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 """
@@ -103,12 +108,23 @@ class Batch:
         self.events.append((id_, saga["version"], json.dumps(event).encode()))
 
 
-class Worker:
+class Batches:
+    """What takes batches, and has an outbox on the connection that it works on."""
+
     def __init__(self, connection: psycopg.AsyncConnection, jetstream: JetStream) -> None:
         self._connection = connection
         self._jetstream = jetstream
         self._published: list[str] = []
 
+    async def _enqueue(self, rows: Sequence[tuple[str, str, bytes]]) -> None:
+        """Record messages, each by its id, and forget those that were published since the last time."""
+        if rows:
+            await self._connection.execute(_ENQUEUE, columns(rows), prepare=True)
+        if self._published:
+            await self._connection.execute(_PUBLISHED, [self._published], prepare=True)
+
+
+class Worker(Batches):
     async def step(self) -> None:
         received = await self._jetstream.receive(BATCH)
         async with self._connection.transaction():
@@ -137,11 +153,10 @@ class Worker:
             for id_, saga in ((id_, batch.sagas[id_]) for id_ in batch.touched)
         ]
         async with self._connection.pipeline():
-            for statement, rows in ((_SAVE, states), (_APPEND, batch.events), (_ENQUEUE, batch.commands)):
+            for statement, rows in ((_SAVE, states), (_APPEND, batch.events)):
                 if rows:
                     await self._connection.execute(statement, columns(rows), prepare=True)
-            if self._published:
-                await self._connection.execute(_PUBLISHED, [self._published], prepare=True)
+            await self._enqueue(batch.commands)
 
 
 def columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
@@ -220,6 +235,7 @@ async def measure(
     ):
         await connection.execute(_DROP)
         await connection.execute(_TABLES)
+        await connection.execute(OUTBOX)
         await jetstream.stream("PROTOTYPE_EVENTS", "prototype.evt.>")
         await jetstream.stream("PROTOTYPE_COMMANDS", "prototype.cmd.>")
         arguments = ("-m", "benchmarks.prototype")
@@ -242,34 +258,25 @@ async def measure(
 
 async def _light(jetstream: JetStream, numbers: range) -> list[float]:
     """Milliseconds of each, from when it was due to be started to when it is known to be over."""
-    due: dict[str, float] = {}
+    due: dict[str, datetime] = {}
     took: list[float] = []
     told = asyncio.Event()
+    clock = SystemClock()
 
     def hear(subject: str, _reply: str, _headers: bytes, _body: bytes) -> None:
-        took.append((time.perf_counter() - due.pop(subject.rpartition(".")[2])) * 1000)
+        took.append((clock.now() - due.pop(subject.rpartition(".")[2])).total_seconds() * 1000)
         told.set()
 
     subscription = await jetstream.client.take(f"{_OVER}.*", hear)
-    began = time.perf_counter()
-    for place, number in enumerate(numbers):
-        at = began + place / _FEW
-        await _until(at)
-        due[f"s-{number}"] = at
-        await jetstream.publish([start(number)])
+    async for place, at in on_time(clock, _FEW, len(numbers)):
+        due[f"s-{numbers[place]}"] = at
+        await jetstream.publish([start(numbers[place])])
     async with asyncio.timeout(120):
         while due:
             told.clear()
             await told.wait()
     await subscription.unsubscribe()
     return took
-
-
-async def _until(moment: float) -> None:
-    """As the load of A does it: the last millisecond is not left to the event loop's timers."""
-    await asyncio.sleep(max(0.0, moment - time.perf_counter() - 0.001))
-    while time.perf_counter() < moment:  # noqa: ASYNC110 - a timer would be late
-        await asyncio.sleep(0)
 
 
 async def _run(connection: psycopg.AsyncConnection, jetstream: JetStream, numbers: range) -> None:

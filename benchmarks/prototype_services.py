@@ -23,7 +23,7 @@ from amends.infrastructure.embedded import Servers
 from amends.infrastructure.settings import Settings
 from benchmarks import prototype
 from benchmarks.jetstream import JetStream, Message, Received
-from benchmarks.prototype import BATCH, BY_INDEX, answer, columns, until_stopped
+from benchmarks.prototype import BATCH, BY_INDEX, OUTBOX, Batches, answer, columns, refuses, until_stopped
 from benchmarks.results import PROTOTYPE_SERVICES
 from benchmarks.servers import drop
 
@@ -50,24 +50,15 @@ _EFFECTS: Final = {
 }
 _TABLES: Final = """
     CREATE TABLE prototype_keys (id text PRIMARY KEY, answer bytea) WITH (fillfactor = 70);
-    CREATE TABLE prototype_outbox (id text PRIMARY KEY, subject text, body bytea)
-        WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 """
 _CLAIM: Final = "INSERT INTO prototype_keys SELECT unnest(%b::text[]) ON CONFLICT DO NOTHING RETURNING id"
 _REMEMBER: Final = (
     "UPDATE prototype_keys SET answer = new.answer "
     "FROM unnest(%b::text[], %b::bytea[]) AS new (id, answer) WHERE prototype_keys.id = new.id"
 )
-_ENQUEUE: Final = "INSERT INTO prototype_outbox SELECT * FROM unnest(%b::text[], %b::text[], %b::bytea[])"
-_PUBLISHED: Final = "DELETE FROM prototype_outbox WHERE id = ANY(%b::text[])"
 
 
-class Service:
-    def __init__(self, connection: psycopg.AsyncConnection, jetstream: JetStream) -> None:
-        self._connection = connection
-        self._jetstream = jetstream
-        self._published: list[str] = []
-
+class Service(Batches):
     async def step(self) -> None:
         received = await self._jetstream.receive(BATCH)
         async with self._connection.transaction():
@@ -86,7 +77,7 @@ class Service:
         answers: dict[str, Message] = {}
         for (id_,) in new:
             command, message = commands[id_]
-            if not prototype.refuses(command):
+            if not refuses(command):
                 await self._connection.execute(_EFFECTS[command["step"]], [command["saga"]], prepare=True)
             answers[id_] = answer(message)
         return answers
@@ -96,10 +87,7 @@ class Service:
             if answers:
                 kept = columns((id_, message.body) for id_, message in answers.items())
                 await self._connection.execute(_REMEMBER, kept, prepare=True)
-                rows = columns((id_, message.subject, message.body) for id_, message in answers.items())
-                await self._connection.execute(_ENQUEUE, rows, prepare=True)
-            if self._published:
-                await self._connection.execute(_PUBLISHED, [self._published], prepare=True)
+            await self._enqueue([(id_, message.subject, message.body) for id_, message in answers.items()])
 
 
 async def serve(name: str, postgres: str, nats: str) -> None:
@@ -108,6 +96,7 @@ async def serve(name: str, postgres: str, nats: str) -> None:
         JetStream.connect(nats) as jetstream,
     ):
         await connection.execute(_TABLES)
+        await connection.execute(OUTBOX)
         await jetstream.consume(
             "PROTOTYPE_COMMANDS", name, tuple(f"prototype.cmd.{step}" for step in _STEPS[name])
         )

@@ -33,6 +33,20 @@ class StoodStill(AmendsError):
     """No order came to its end for a minute, though some were to be dealt with."""
 
 
+async def on_time(clock: SystemClock, rate: int, count: int) -> AsyncIterator[tuple[int, datetime]]:
+    """So many moments, `rate` a second, each with its number from 0 on, when it has come.
+
+    The event loop counts whole milliseconds, so the last one before a moment is not left to it.
+    """
+    began = clock.now()
+    for number in range(count):
+        moment = began + timedelta(seconds=number / rate)
+        await clock.sleep(max(0.0, (moment - clock.now()).total_seconds() - _TIMERS_LATE))
+        while clock.now() < moment:
+            await clock.sleep(0)
+        yield number, moment
+
+
 class Load:
     """Places orders, and knows how many are over. Each is placed once: they are numbered from 0."""
 
@@ -89,14 +103,12 @@ class Load:
 
         subject = wire.saga_subject(self._broker.namespace, Order.definition.name, "*")
         subscription = await self._broker.client.subscribe(subject, cb=hear)
-        began = self._clock.now()
-        for number in range(round(rate * seconds)):
-            at = began + timedelta(seconds=number / rate)
-            placed = order(self.placed)
-            await self._until(at)
+        count = round(rate * seconds)
+        orders = list(map(order, range(self.placed, self.placed + count)))
+        async for number, at in on_time(self._clock, rate, count):
             self.placed += 1
-            due[placed.order_id] = at
-            await self._client.start(Order, placed)
+            due[orders[number].order_id] = at
+            await self._client.start(Order, orders[number])
         try:
             async with asyncio.timeout(_STANDSTILL):
                 while due:
@@ -137,12 +149,6 @@ class Load:
         if numbers:
             self.placed = numbers.stop
             await self._client.start_many(Order, map(order, numbers))
-
-    async def _until(self, moment: datetime) -> None:
-        """Returns at that moment. The event loop counts whole milliseconds, so the last one is not left to it."""
-        await self._clock.sleep(max(0.0, -self._since(moment) - _TIMERS_LATE))
-        while self._since(moment) < 0:
-            await self._clock.sleep(0)
 
     async def _is_one_left(self) -> bool:
         """Whether a saga is unfinished, as the store has it: which costs the same however many were ever placed."""
